@@ -1,0 +1,105 @@
+/* ct.h: conntrack sessions in and out of the kernel
+ *
+ * ct_capture  kernel events become struct ct, with the events our own writes cause recognised by
+ *             their netlink port id and dropped. A batch of events at a time, nothing allocated.
+ * ct_dump     the whole kernel table, in slices from the loop.
+ * ct_inject   struct ct becomes a create, update or delete request; pipelined; one verdict each.
+ * ct_table    table inet flowkeep: event masks, the copy bit, the label rule (ct/ct_table.h).
+ *
+ * What ctnetlink really needs is in kernel-facts section 0: on create the plain inverse reply
+ * tuple plus CTA_NAT_SRC/DST with min = max; on update the real reply tuple and no CTA_NAT_*; only
+ * four status bits; TCP flag masks 0xff; FIXED_TIMEOUT for GRE; master-less expected sessions.
+ *
+ * The room knows records and netlink and nothing of peers or roles. struct ct is in the generated
+ * schema.h: `mark` is always without the copy bit, `status` only holds CT_STATUS_CARRIED bits, the
+ * reply fields are present only where they differ from the plain inverse, ports of ICMP are as
+ * schema/ct.toml says.
+ */
+#ifndef FK_CT_CT_H
+#define FK_CT_CT_H
+
+#include "base/loop.h"
+#include "schema.h"
+
+#include <linux/netfilter/nf_conntrack_common.h>
+
+/* IPS_* bits that mean the same on another member. */
+#define CT_STATUS_CARRIED                                                                          \
+	(IPS_EXPECTED | IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | IPS_SRC_NAT | IPS_DST_NAT |  \
+	 IPS_SEQ_ADJUST | IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE)
+
+/* Hold timeout of a copy, seconds: longer than any outage of a daemon that matters (one day). */
+#define CT_HOLD_S 86399
+
+enum ct_news { CT_NEWS_NEW, CT_NEWS_UPDATE, CT_NEWS_DESTROY, CT_NEWS_DUMP };
+
+struct ct_seen {
+	enum ct_news news;
+	struct ct ct;         /* borrowed for the call; fields that the event lacks are absent */
+	bool is_copy;         /* the copy bit is set in its mark: not forwarded here (yet) */
+	bool has_mark;        /* the event carried CTA_MARK, so is_copy is known */
+	bool is_full;         /* dump or NEW: absent means default, not unknown */
+};
+
+typedef void ct_seen_fn(void *arg, const struct ct_seen *seen);
+typedef void ct_overrun_fn(void *arg);
+
+struct ct_capture;
+struct ct_dump;
+struct ct_inject;
+
+struct ct_capture_stats {
+	uint64_t events, ignored_own, unparsed, overruns;
+};
+
+int ct_capture_open(struct loop *loop, uint32_t copy_bit, ct_seen_fn *on_seen,
+		    ct_overrun_fn *on_overrun, void *arg, struct ct_capture **ret_capture);
+void ct_capture_close(struct ct_capture *capture);
+/* Events caused by this netlink port id are our own (ct_inject_portid()); up to 4. */
+void ct_capture_ignore(struct ct_capture *capture, uint32_t portid);
+struct ct_capture_stats ct_capture_stats(const struct ct_capture *capture);
+
+/* on_done(error): 0 complete; -EINTR: the table was resized under us, start again. */
+int ct_dump_start(struct loop *loop, uint32_t copy_bit, ct_seen_fn *on_seen,
+		  void (*on_done)(void *arg, int error), void *arg, struct ct_dump **ret_dump);
+void ct_dump_cancel(struct ct_dump *dump);
+/* Entries in the kernel's table of this namespace, or negative errno. */
+int64_t ct_count(void);
+/* One session as the kernel has it now (`key`: key fields); 0, -ENOENT. Synchronous. */
+int ct_get(uint32_t copy_bit, const struct ct *key, struct ct_seen *ret_seen);
+
+/* Why a request was made; comes back in the verdict. */
+enum ct_op { CT_OP_CREATE, CT_OP_UPDATE, CT_OP_DELETE, CT_OP_TIMEOUT };
+
+typedef void ct_verdict_fn(void *arg, enum ct_op op, uint64_t cookie, int error);
+
+struct ct_inject_stats {
+	uint64_t created, updated, deleted, timeouts, failed;
+};
+
+int ct_inject_open(struct loop *loop, uint32_t copy_bit, ct_verdict_fn *on_verdict, void *arg,
+		   struct ct_inject **ret_inject);
+void ct_inject_close(struct ct_inject *inject);
+uint32_t ct_inject_portid(const struct ct_inject *inject);
+/* Puts a copy (copy bit set, ASSURED, CT_HOLD_S) into the kernel. CREATE answers -EEXIST when the
+ * key is there, UPDATE -ENOENT when it is not; the caller decides what then. -EAGAIN (at once) when
+ * too many requests wait for verdicts. `cookie`: any value below 2^60. */
+int ct_inject_copy(struct ct_inject *inject, enum ct_op op, const struct ct *ct, uint64_t cookie);
+/* Deletes by original tuple and zone. */
+int ct_inject_delete(struct ct_inject *inject, const struct ct *key, uint64_t cookie);
+/* Sets the timeout of an existing entry, and nothing else. */
+int ct_inject_timeout(struct ct_inject *inject, const struct ct *key, uint32_t seconds,
+		      uint64_t cookie);
+void ct_inject_flush(struct ct_inject *inject);
+struct ct_inject_stats ct_inject_stats(const struct ct_inject *inject);
+
+/* Key equality and hash (over key fields only), the plain inverse test, and protocol names. */
+bool ct_key_equal(const struct ct *a, const struct ct *b);
+/* Fills absent reply fields with the plain inverse: dst/src, dport/sport (ICMP: same id). */
+void ct_reply_tuple(const struct ct *ct, struct ipaddr *ret_src, struct ipaddr *ret_dst,
+		    uint16_t *ret_sport, uint16_t *ret_dport);
+/* Lays the fields of an event over what is known of the session: present fields replace; a full
+ * event replaces everything but start_s. */
+void ct_merge(struct ct *known, const struct ct_seen *seen);
+
+#endif

@@ -1,0 +1,73 @@
+/* nl.h: netlink plumbing, ignorant of conntrack and routing
+ *
+ * nl_sock   a multicast listener: many datagrams a system call (recvmmsg into a fixed arena), a
+ *           receive buffer that doubles on overrun (SO_RCVBUFFORCE, else SO_RCVBUF) up to a cap,
+ *           overruns counted and told.
+ * nl_batch  many requests in flight on one socket: requests are packed into one buffer, sent by
+ *           one sendmsg when the buffer is full or nl_batch_flush() is called, and every request
+ *           gets exactly one verdict (0 or negative errno), in order of requests.
+ * nl_dump   a dump that runs from the loop in slices, each message handed to a callback.
+ *
+ * All three are libmnl underneath and live on one loop. Nothing allocates after _new().
+ */
+#ifndef FK_NL_NL_H
+#define FK_NL_NL_H
+
+#include "base/loop.h"
+
+#include <libmnl/libmnl.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct nl_sock;
+struct nl_batch;
+struct nl_dump;
+
+typedef void nl_msg_fn(void *arg, const struct nlmsghdr *nlh);
+typedef void nl_overrun_fn(void *arg);
+typedef void nl_verdict_fn(void *arg, uint64_t cookie, int error);
+typedef void nl_done_fn(void *arg, int error);
+
+struct nl_sock_config {
+	const char *name;        /* for the loop's slow-callback report */
+	int bus;                 /* NETLINK_NETFILTER, NETLINK_ROUTE */
+	const unsigned *groups;  /* multicast group numbers */
+	unsigned group_count;
+	size_t rcvbuf_bytes;     /* initial receive buffer */
+	size_t rcvbuf_max_bytes; /* cap of the doubling */
+	enum loop_prio prio;
+};
+
+/* 0, or negative errno (EPERM without rights, ENOENT for an unknown group ...). */
+int nl_sock_open(struct loop *loop, const struct nl_sock_config *config, nl_msg_fn *on_msg,
+		 nl_overrun_fn *on_overrun, void *arg, struct nl_sock **ret_sock);
+void nl_sock_close(struct nl_sock *sock);
+uint32_t nl_sock_portid(const struct nl_sock *sock);
+uint64_t nl_sock_overruns(const struct nl_sock *sock);
+
+int nl_batch_open(struct loop *loop, const char *name, int bus, size_t buffer_bytes,
+		  nl_verdict_fn *on_verdict, void *arg, struct nl_batch **ret_batch);
+void nl_batch_close(struct nl_batch *batch);
+uint32_t nl_batch_portid(const struct nl_batch *batch);
+/* Begins a request with at least `room` bytes for its body; sends what is packed when it does not
+ * fit. NLM_F_REQUEST | NLM_F_ACK are added. Fill it with mnl_attr_put_*, then call _end(). NULL
+ * only while too many requests wait for verdicts (try again after a verdict; count it). */
+struct nlmsghdr *nl_batch_begin(struct nl_batch *batch, uint16_t type, uint16_t flags, size_t room,
+				uint64_t cookie);
+void nl_batch_end(struct nl_batch *batch, struct nlmsghdr *nlh);
+void nl_batch_flush(struct nl_batch *batch);
+unsigned nl_batch_in_flight(const struct nl_batch *batch);
+/* Sends and waits for every verdict, at most timeout_ns: for start and stop, never on a hot path. */
+int nl_batch_drain(struct nl_batch *batch, int64_t timeout_ns);
+
+/* `request` is copied (at most 512 bytes; NLM_F_DUMP is the caller's). on_done(0) at the end,
+ * -EINTR when the kernel says that the dump was inconsistent, else the error. The dump frees itself after on_done. */
+int nl_dump_start(struct loop *loop, const char *name, int bus, const struct nlmsghdr *request,
+		  nl_msg_fn *on_msg, nl_done_fn *on_done, void *arg, struct nl_dump **ret_dump);
+/* Stops without on_done. */
+void nl_dump_cancel(struct nl_dump *dump);
+
+/* One synchronous request with its answer(s), for start-up and commands, never on a hot path. */
+int nl_talk(int bus, struct nlmsghdr *request, nl_msg_fn *on_msg, void *arg);
+
+#endif
