@@ -30,6 +30,7 @@ int ipaddr_parse(const char *text, struct ipaddr *ret_addr);
 /* "10.1.0.1/24", "fd01::1/64", or "10.1.0.1 255.255.255.0" (one space); without a length the
  * whole address. -EINVAL otherwise. Host bits are kept: it is an interface address. */
 int ipnet_parse(const char *text, struct ipnet *ret_net);
+/* "none" for family 0. */
 const char *ipaddr_format(const struct ipaddr *a, char out[IPADDR_STRLEN]);
 const char *ipnet_format(const struct ipnet *n, char out[IPNET_STRLEN]);
 int mac_parse(const char *text, struct mac *ret_mac);

@@ -9,35 +9,35 @@
 #include <stdint.h>
 
 #define DROP_REASONS(X)                                                                            \
-	X(NONE, "accepted")                                                                        \
-	X(SHORT, "frame shorter than its header")                                                  \
-	X(MAGIC, "not a Flowkeep frame")                                                           \
-	X(WIRE_VERSION, "wire version we do not speak")                                            \
-	X(GROUP, "another group-id on the same segment")                                           \
-	X(OWN, "our own frame came back")                                                          \
-	X(SERIAL_CLASH, "another member uses our serial")                                          \
-	X(SECURITY, "sender's encryption or authentication setting differs from ours")             \
-	X(AUTH, "authentication failed (other password?)")                                         \
-	X(REPLAY, "frame counter seen before or too old")                                          \
-	X(UNVERIFIED, "sender has not answered our nonce yet")                                     \
-	X(UNKNOWN_SENDER, "sender is not a living member")                                         \
-	X(TYPE, "message type we do not know")                                                     \
-	X(TRUNCATED, "a field or list ends before its announced length")                           \
-	X(TRAILING, "bytes left over after the last field")                                        \
-	X(MISSING_FIELD, "a required field is missing")                                            \
-	X(RANGE, "a value outside its documented range")                                           \
-	X(TOO_MANY, "a list longer than its documented limit")                                     \
-	X(STALE_TERM, "from an earlier term")                                                      \
-	X(NOT_PRIMARY, "session sync from a member that is not primary")                           \
-	X(STALE_VERSION, "older than what we have")                                                \
-	X(GAP, "sync frame beyond what we have; asked for the part between")                       \
-	X(TABLE_FULL, "table at its configured limit")                                             \
-	X(VMAC_TABLE, "member's interface table differs from ours")                                \
-	X(CLUSTER_FULL, "more than four members")                                                  \
-	X(BAD_PATH, "arrived on an interface that is not a path of this plane")
+	X(NONE, none, "accepted")                                                                  \
+	X(SHORT, short, "frame shorter than its header")                                           \
+	X(MAGIC, magic, "not a Flowkeep frame")                                                    \
+	X(WIRE_VERSION, wire_version, "wire version we do not speak")                              \
+	X(GROUP, group, "another group-id on the same segment")                                    \
+	X(OWN, own, "our own frame came back")                                                     \
+	X(SERIAL_CLASH, serial_clash, "another member uses our serial")                            \
+	X(SECURITY, security, "sender's encryption or authentication setting differs from ours")   \
+	X(AUTH, auth, "authentication failed (other password?)")                                   \
+	X(REPLAY, replay, "frame counter seen before or too old")                                  \
+	X(UNVERIFIED, unverified, "sender has not answered our nonce yet")                         \
+	X(UNKNOWN_SENDER, unknown_sender, "sender is not a living member")                         \
+	X(TYPE, type, "message type we do not know")                                               \
+	X(TRUNCATED, truncated, "a field or list ends before its announced length")                \
+	X(TRAILING, trailing, "bytes left over after the last field")                              \
+	X(MISSING_FIELD, missing_field, "a required field is missing")                             \
+	X(RANGE, range, "a value outside its documented range")                                    \
+	X(TOO_MANY, too_many, "a list longer than its documented limit")                           \
+	X(STALE_TERM, stale_term, "from an earlier term")                                          \
+	X(NOT_PRIMARY, not_primary, "session sync from a member that is not primary")              \
+	X(STALE_VERSION, stale_version, "older than what we have")                                 \
+	X(GAP, gap, "sync frame beyond what we have; asked for the part between")                  \
+	X(TABLE_FULL, table_full, "table at its configured limit")                                 \
+	X(VMAC_TABLE, vmac_table, "member's interface table differs from ours")                    \
+	X(CLUSTER_FULL, cluster_full, "more than four members")                                    \
+	X(BAD_PATH, bad_path, "arrived on an interface that is not a path of this plane")
 
 enum drop_reason {
-#define X(name, text) DROP_##name,
+#define X(name, short_name, text) DROP_##name,
 	DROP_REASONS(X)
 #undef X
 		DROP_REASON_COUNT
@@ -47,7 +47,8 @@ struct drop_counts {
 	uint64_t n[DROP_REASON_COUNT];
 };
 
-/* The text of a reason, and its short name in lower case for --json ("auth", "replay"). */
+/* The text of a reason, and its short name in lower case for --json ("auth", "replay").
+ * A number outside the list gives "unknown". */
 const char *drop_text(enum drop_reason reason);
 const char *drop_name(enum drop_reason reason);
 
