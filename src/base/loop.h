@@ -10,8 +10,9 @@
  * descriptor callbacks.
  *
  * Callbacks are (fn, arg). Removing a watch, a timer or a hook during any callback is legal, also
- * the running one; memory is freed at the end of the turn. A callback that runs longer than
- * 50 ms is logged once per minute with the name its registrar gave, and counted.
+ * the running one; a watch freed during a turn is not called again, though its event was in hand.
+ * A callback that runs longer than 50 ms is logged once per minute with the name its registrar
+ * gave, and counted.
  *
  * All functions belong to the loop's own thread except loop_post() and loop_stop().
  */
@@ -35,12 +36,15 @@ typedef void loop_fd_fn(void *arg, unsigned events);
 typedef void loop_timer_fn(void *arg);
 typedef void loop_post_fn(void *arg);
 
+/* Cannot fail: without descriptors the process aborts, as xalloc does. So do watch_new() for a
+ * descriptor that cannot be watched and signal_watch_new(). */
 struct loop *loop_new(void);
-/* Asserts that every watch, timer and hook has been removed; runs no callbacks. */
+/* Runs the posts that have not run, then asserts that every watch, timer and hook has been
+ * removed. No other thread may post any more. */
 void loop_free(struct loop *loop);
 
 mono_t loop_now(const struct loop *loop);
-/* Runs until loop_stop(); 0, or negative errno when waiting fails. */
+/* Runs until loop_stop(), also one that came before; 0, or negative errno when waiting fails. */
 int loop_run(struct loop *loop);
 /* Runs one turn, waiting at most max_wait_ns (0: do not wait, negative: for ever). */
 int loop_turn(struct loop *loop, int64_t max_wait_ns);
@@ -48,30 +52,33 @@ int loop_turn(struct loop *loop, int64_t max_wait_ns);
 void loop_stop(struct loop *loop);
 
 /* `events` is a set of LOOP_READ | LOOP_WRITE. The descriptor stays the caller's. Errors and
- * hang-ups are delivered as LOOP_READ. `name` must live as long as the watch. */
+ * hang-ups are delivered as LOOP_READ. `name` must live as long as the
+ * loop: its statistics keep it. */
 struct watch *watch_new(struct loop *loop, int fd, unsigned events, enum loop_prio prio,
 			const char *name, loop_fd_fn *fn, void *arg);
 void watch_set_events(struct watch *watch, unsigned events);
 void watch_free(struct watch *watch);
 
-/* A timer is created idle. timer_set() arms it (again) for `at`, exactly once;
- * timers due in the past fire in the next turn. */
+/* A timer is created idle. timer_set() arms it (again) for `at`, exactly once. One armed for the
+ * past by a timer fires in the next turn; by a descriptor's callback, at the end of this one.
+ * Timers of the same time fire in order of arming. */
 struct timer *timer_new(struct loop *loop, const char *name, loop_timer_fn *fn, void *arg);
 void timer_set(struct timer *timer, mono_t at);
 void timer_clear(struct timer *timer);
 void timer_free(struct timer *timer);
 
-/* Runs before every wait, in order of registration. */
+/* Runs before every wait, in order of registration. loop_turn() runs them at both ends. */
 struct hook *hook_new(struct loop *loop, const char *name, loop_timer_fn *fn, void *arg);
 void hook_free(struct hook *hook);
 
-/* Blocks the signal for the process' thread and delivers it as a callback. */
+/* Blocks the signal for the calling thread and those it starts, and delivers it as a callback.
+ * The signal stays blocked after _free: one more SIGTERM must not cut a shut-down short. */
 struct watch *signal_watch_new(struct loop *loop, int signo, loop_post_fn *fn, void *arg);
 void signal_watch_free(struct watch *watch);
 
 /* From any thread: run fn(arg) once in the loop's thread, soon, in order of posting. Whoever
- * posts gives `arg` away. Posts that have not run when the loop is freed are dropped after
- * calling their fn with loop_is_ending() true. */
+ * posts gives `arg` away. Posts that have not run when the loop is freed are run by loop_free(),
+ * once, so that their fn can free `arg`; it must not rely on the rooms still being there. */
 void loop_post(struct loop *loop, loop_post_fn *fn, void *arg);
 
 struct loop_stats {
