@@ -1,0 +1,164 @@
+/* cluster.h: who is primary, and until when it may forward (pure: no I/O, no clock, no allocation)
+ *
+ * The state machine behind the heartbeats. It is handed heartbeats that were authenticated
+ * (wire/seal.h), news of links, of the sync room and of probes, and the time; it answers through
+ * struct cluster_ops. The simulator runs dozens of them in virtual time; the daemon runs one on
+ * its heartbeat thread (cluster/runtime.c).
+ *
+ *                     a living primary is heard
+ *        HELLO ───────────────────────────────────────────► STANDBY
+ *          │ ▲                                               │    ▲
+ *  alone/  │ │ higher term exists,                 primary   │    │ resigned, or lost a
+ *  best,   │ │ stalled and replaced                silent or │    │ duel with a better
+ *  probe   │ │                                     resigned, │    │ primary
+ *  silent  ▼ │                                     probe     ▼    │
+ *        WORK ◄──────────────────────────────────────────── (takeover)
+ *
+ * The lease (DESIGN section 5). Detection time D = interval * threshold. A primary counts the
+ * secondaries that follow it and are proven equal. Its lease ends D after the oldest of its own send
+ * times that counted members have echoed; a counted member that is not heard at all is dropped
+ * from the count one interval before that end; a member that is heard but whose echo stands still
+ * is not: then the lease runs out and we fall silent, because that member is about to take over.
+ * With nobody counted the lease is unbounded, and heartbeats say so.
+ *
+ * A secondary takes over when the primary has been silent for D, no living member still hears it, the
+ * lease is known to have run out (it counted us, or a living member that says so), it is the best of
+ * the living, and a probe of the virtual addresses stays unanswered. Without that knowledge
+ * the probe alone guards (boot, unbounded lease); while it is answered we stay muted, raise an alarm
+ * and keep probing.
+ *
+ * A primary that finds its lease run out has stalled: it stays muted and asks. Everybody who was
+ * counted and is heard again still follows it: it resumes. A higher term exists: hello, age 0.
+ */
+#ifndef FK_CLUSTER_CLUSTER_H
+#define FK_CLUSTER_CLUSTER_H
+
+#include "base/drop.h"
+#include "cluster/member.h"
+
+struct cluster_config {
+	char serial[17];
+	char hostname[36];
+	uint64_t incarnation;
+	int64_t interval_ns;
+	unsigned threshold;
+	int64_t holddown_ns;
+	int64_t margin_ns;
+	int64_t probe_ns; /* 0: no probes */
+	uint8_t priority;
+	bool is_override;
+	uint64_t vmac_table;
+};
+
+enum cluster_alarm {
+	ALARM_UNKNOWN_GATEWAY, /* a probe is answered: somebody we cannot hear forwards as us */
+	ALARM_STRANGER,        /* frames of our group that we cannot authenticate */
+	ALARM_VMAC_TABLE,      /* a member's interface table differs from ours */
+	ALARM_SERIAL_CLASH,    /* another member uses our serial */
+	ALARM_COUNT
+};
+
+struct cluster_ops {
+	/* Sends on every heartbeat link, and on data interfaces too when `everywhere`. */
+	void (*send)(void *arg, const struct heartbeat *hb, bool everywhere);
+	/* Lets the kernel forward until `deadline` (MONO_NEVER: until revoked). `valid_until`: the
+	 * lease this one replaces; an unbounded grant made later than that must be taken back by the
+	 * callee (we were frozen between deciding and doing), who then returns -ETIME. */
+	int (*grant)(void *arg, mono_t deadline, mono_t valid_until, uint64_t term);
+	void (*revoke)(void *arg, uint64_t term);
+	/* Starts a probe of that length; the answer comes through cluster_on_probe(). */
+	void (*probe)(void *arg, int64_t duration_ns);
+	void (*probe_cancel)(void *arg);
+	/* News: our state, the primary we follow or are ("" while none is known), its term. */
+	void (*on_role)(void *arg, enum member_state state, const char *primary, uint64_t term);
+	/* Something for the history: "X is selected as the primary because ...". */
+	void (*on_history)(void *arg, const char *text);
+};
+
+struct cluster_stats {
+	uint64_t takeovers;  /* times this member became primary */
+	uint64_t stalls;     /* times its lease ran out while it was primary */
+	uint64_t resumes;    /* stalls that ended with the same term */
+	uint64_t resigns;
+	uint64_t probes;
+	uint64_t probes_answered;
+	uint64_t hb_sent, hb_heard;
+};
+
+struct cluster {
+	struct cluster_config config;
+	const struct cluster_ops *ops;
+	void *arg;
+
+	enum member_state state;
+	uint64_t term;          /* of the primary we follow or are; highest known while in hello */
+	char primary[17];       /* "" while none is known */
+	struct member members[LIMIT_MEMBERS - 1];
+	struct member greeted[LIMIT_MEMBERS]; /* authentic, not verified yet; oldest goes first */
+
+	mono_t state_since;
+	mono_t age_since;       /* what HA uptime counts from */
+	mono_t next_send;
+	mono_t last_send;
+	unsigned failures;
+	bool is_forced;         /* execute ha failover set */
+	bool is_ready;          /* proven equal with `primary` in `term` */
+	bool is_holding;        /* hello with an adopted unbounded lease */
+	bool has_path_trouble;  /* a heartbeat link has no carrier */
+
+	/* primary only */
+	mono_t lease;           /* what the kernel holds; MONO_ZERO: nothing */
+	bool is_stalled;
+	mono_t stalled_since;
+	bool is_resigned;       /* standby that has just given the role up */
+	mono_t duel_since;
+
+	/* probing */
+	bool is_probing;
+	bool is_probe_due;      /* a probe found silence; act on it in this step */
+	mono_t next_probe;
+	bool is_alone_takeover;
+	mono_t stranger_rx;
+	mono_t answered_at;
+	char answered_by[64];
+	bool alarms[ALARM_COUNT];
+	uint64_t sessions;      /* shown in heartbeats */
+
+	struct cluster_stats stats;
+};
+
+/* `holding`: the kernel still forwards under an unbounded lease of `term` (mute_adopted()). */
+void cluster_init(struct cluster *c, const struct cluster_config *config,
+		  const struct cluster_ops *ops, void *arg, mono_t now, bool is_holding,
+		  uint64_t term);
+/* New settings (intervals, priority, ...); serial and incarnation must be the same. */
+void cluster_reconfigure(struct cluster *c, const struct cluster_config *config);
+
+/* One authentic heartbeat of another member. DROP_NONE or why it does not count. */
+enum drop_reason cluster_on_heartbeat(struct cluster *c, mono_t now, const char *serial,
+				      uint64_t incarnation, const struct heartbeat *hb);
+/* A frame of our group that is not authentic. */
+void cluster_on_stranger(struct cluster *c, mono_t now);
+void cluster_on_serial_clash(struct cluster *c);
+/* Number of monitored links that are down now; more than before resets the age. */
+void cluster_on_failures(struct cluster *c, mono_t now, unsigned failures);
+void cluster_on_path_trouble(struct cluster *c, bool has_trouble);
+/* The sync room: our tables are (not) proven equal with the primary of `term`. */
+void cluster_on_ready(struct cluster *c, uint64_t term, bool is_ready);
+void cluster_on_probe(struct cluster *c, mono_t now, bool is_answered, const char *who);
+void cluster_on_force(struct cluster *c, bool is_forced);
+/* diagnose sys ha reset-uptime */
+void cluster_on_reset_uptime(struct cluster *c, mono_t now);
+/* Leaves in good order: resigns if primary and somebody can follow. True when it resigned. */
+bool cluster_on_shutdown(struct cluster *c, mono_t now);
+
+/* Judges silence, renews the lease, sends what is due; returns when to be called again (earlier
+ * calls are harmless; call it after every batch of heartbeats too). */
+mono_t cluster_step(struct cluster *c, mono_t now);
+
+int64_t cluster_detection_ns(const struct cluster *c);
+bool cluster_is_living(const struct cluster *c, const struct member *m, mono_t now);
+/* May this kernel forward at `now`, as far as we have granted it? */
+bool cluster_has_lease(const struct cluster *c, mono_t now);
+
+#endif

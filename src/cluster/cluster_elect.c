@@ -1,0 +1,128 @@
+/* cluster_elect.c: who of the living is the best primary, and why (pure) */
+#include "cluster/cluster_internal.h"
+
+#include <string.h>
+
+struct candidate cluster_self(const struct cluster *c, mono_t now)
+{
+	struct candidate self = {
+		.flags = (c->config.is_override ? HB_OVERRIDE : 0u) |
+			 (c->is_forced ? HB_FORCED : 0u) |
+			 (c->is_ready || c->state == MEMBER_WORK ? HB_READY : 0u) |
+			 (c->is_holding ? HB_HOLDING : 0u),
+		.failures = c->failures,
+		.priority = c->config.priority,
+		.age_ns = mono_sub(now, c->age_since),
+	};
+
+	memcpy(self.serial, c->config.serial, sizeof(self.serial));
+	return self;
+}
+
+struct candidate cluster_candidate(const struct member *m, mono_t now)
+{
+	struct candidate other = {
+		.flags = m->hb.flags,
+		.failures = m->hb.failures,
+		.priority = m->hb.priority,
+		.age_ns = MS((int64_t)m->hb.age_ms) + mono_sub(now, m->rx),
+	};
+
+	memcpy(other.serial, m->serial, sizeof(other.serial));
+	return other;
+}
+
+static bool is_eligible(const struct cluster *c, const struct member *m, mono_t now)
+{
+	return cluster_is_living(c, m, now) && !(m->hb.flags & HB_RESIGNED) &&
+	       m->hb.state != MEMBER_WORK && m->hb.vmac_table == c->config.vmac_table;
+}
+
+const struct member *cluster_better(struct cluster *c, mono_t now)
+{
+	struct candidate best = cluster_self(c, now);
+	const struct member *winner = NULL;
+
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
+		const struct member *m = &c->members[i];
+		struct candidate other;
+
+		if (!is_eligible(c, m, now))
+			continue;
+		other = cluster_candidate(m, now);
+		if (rank_compare(&other, &best, c->config.margin_ns, NULL) > 0) {
+			best = other;
+			winner = m;
+		}
+	}
+	return winner;
+}
+
+const struct member *cluster_hearer_of(const struct cluster *c, const char *serial, mono_t now)
+{
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
+		const struct member *m = &c->members[i];
+		const struct hb_peer *heard;
+
+		if (!cluster_is_living(c, m, now) || strcmp(m->serial, serial) == 0 ||
+		    m->hb.state != MEMBER_STANDBY || strcmp(m->hb.primary, serial) != 0)
+			continue;
+		heard = cluster_peer_entry(&m->hb, serial);
+		if (heard && heard->age_us < 120000000u &&
+		    US((int64_t)heard->age_us) + mono_sub(now, m->rx) < cluster_detection_of(c, m))
+			return m;
+	}
+	return NULL;
+}
+
+void cluster_history_selected(struct cluster *c, mono_t now)
+{
+	struct candidate self = cluster_self(c, now);
+	struct candidate next = { .serial = "" };
+	enum rank_reason reason = RANK_EQUAL;
+	const char *me = c->config.serial;
+
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
+		struct candidate other;
+
+		if (!cluster_is_living(c, &c->members[i], now))
+			continue;
+		other = cluster_candidate(&c->members[i], now);
+		if (!next.serial[0] ||
+		    rank_compare(&other, &next, c->config.margin_ns, NULL) > 0)
+			next = other;
+	}
+	if (!next.serial[0]) {
+		cluster_history(c, "%s is selected as the primary because it's the only member in the cluster.",
+				me);
+		return;
+	}
+	self.flags |= HB_READY;
+	next.flags |= HB_READY;
+	rank_compare(&self, &next, c->config.margin_ns, &reason);
+	switch (reason) {
+	case RANK_FORCED:
+		cluster_history(c, "%s is selected as the primary because EXE_FAIL_OVER flag is set on peer member %s.",
+				me, next.serial);
+		break;
+	case RANK_FAILURES:
+		cluster_history(c, "%s is selected as the primary because the value %u of link-failure + pingsvr-failure is less than peer member %s.",
+				me, self.failures, next.serial);
+		break;
+	case RANK_AGE:
+		cluster_history(c, "%s is selected as the primary because its uptime is larger than peer member %s.",
+				me, next.serial);
+		break;
+	case RANK_PRIORITY:
+		cluster_history(c, "%s is selected as the primary because its override priority is larger than peer member %s.",
+				me, next.serial);
+		break;
+	case RANK_HOLDING:
+	case RANK_READY:
+	case RANK_SERIAL:
+	case RANK_EQUAL:
+		cluster_history(c, "%s is selected as the primary because its serialno is larger than peer member %s.",
+				me, next.serial);
+		break;
+	}
+}

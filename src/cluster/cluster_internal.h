@@ -1,0 +1,43 @@
+/* cluster_internal.h: what the files of the state machine share; nobody else includes it */
+#ifndef FK_CLUSTER_CLUSTER_INTERNAL_H
+#define FK_CLUSTER_CLUSTER_INTERNAL_H
+
+#include "cluster/cluster.h"
+
+/* cluster_hb.c */
+struct member *cluster_member(struct cluster *c, const char *serial);
+const struct hb_peer *cluster_peer_entry(const struct heartbeat *hb, const char *serial);
+void cluster_send(struct cluster *c, mono_t now);
+/* Silence after which a heartbeat was certainly missed. */
+int64_t cluster_missed_ns(const struct cluster *c);
+/* Detection time for that member: ours, or its own where it is configured slower. */
+int64_t cluster_detection_of(const struct cluster *c, const struct member *m);
+
+/* cluster_elect.c */
+struct candidate cluster_self(const struct cluster *c, mono_t now);
+struct candidate cluster_candidate(const struct member *m, mono_t now);
+/* The best of the living others that may become primary while nobody is; NULL: we are. */
+const struct member *cluster_better(struct cluster *c, mono_t now);
+/* A living member, not `serial` itself, that still hears it. */
+const struct member *cluster_hearer_of(const struct cluster *c, const char *serial, mono_t now);
+void cluster_history_selected(struct cluster *c, mono_t now);
+
+/* lease.c */
+void lease_step(struct cluster *c, mono_t now, mono_t *wake);
+/* Ends it: the kernel falls silent now. */
+void lease_end(struct cluster *c);
+
+/* cluster.c */
+void cluster_to_hello(struct cluster *c, mono_t now, bool reset_age, const char *why);
+void cluster_follow(struct cluster *c, mono_t now, const char *primary, uint64_t term);
+void cluster_resign(struct cluster *c, mono_t now, const char *why);
+void cluster_history(struct cluster *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* True when a probe of the virtual addresses has just found silence; else one is on its way. */
+bool cluster_probe_silent(struct cluster *c, mono_t now, mono_t *wake);
+
+static inline void wake_at(mono_t *wake, mono_t t)
+{
+	*wake = mono_min(*wake, t);
+}
+
+#endif

@@ -1,0 +1,67 @@
+/* rank.c: of two members, which is the better primary (pure) */
+#include "cluster/member.h"
+
+#include <string.h>
+
+static int sign(int64_t v)
+{
+	return v > 0 ? 1 : v < 0 ? -1 : 0;
+}
+
+/* Age counts only where it differs by more than ha-uptime-diff-margin. */
+static int compare_age(const struct candidate *a, const struct candidate *b, int64_t margin_ns)
+{
+	int64_t diff = a->age_ns - b->age_ns;
+
+	return diff > margin_ns || diff < -margin_ns ? sign(diff) : 0;
+}
+
+static int flag(const struct candidate *c, unsigned bit)
+{
+	return (c->flags & bit) != 0;
+}
+
+int rank_compare(const struct candidate *a, const struct candidate *b, int64_t margin_ns,
+		 enum rank_reason *ret_reason)
+{
+	/* Override at one of the two is enough for both (fortios-facts 1.6). */
+	bool is_override = (a->flags | b->flags) & HB_OVERRIDE;
+	int age = compare_age(a, b, margin_ns);
+	int priority = sign((int64_t)a->priority - b->priority);
+	const struct {
+		enum rank_reason reason;
+		int order;
+	} steps[] = {
+		{ RANK_FORCED, flag(b, HB_FORCED) - flag(a, HB_FORCED) },
+		{ RANK_HOLDING, flag(a, HB_HOLDING) - flag(b, HB_HOLDING) },
+		{ RANK_READY, flag(a, HB_READY) - flag(b, HB_READY) },
+		{ RANK_FAILURES, sign((int64_t)b->failures - a->failures) },
+		{ is_override ? RANK_PRIORITY : RANK_AGE, is_override ? priority : age },
+		{ is_override ? RANK_AGE : RANK_PRIORITY, is_override ? age : priority },
+		{ RANK_SERIAL, sign(strcmp(a->serial, b->serial)) },
+	};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (!steps[i].order)
+			continue;
+		if (ret_reason)
+			*ret_reason = steps[i].reason;
+		return steps[i].order;
+	}
+	if (ret_reason)
+		*ret_reason = RANK_EQUAL;
+	return 0;
+}
+
+const char *member_state_name(enum member_state state)
+{
+	switch (state) {
+	case MEMBER_HELLO:
+		return "hello";
+	case MEMBER_STANDBY:
+		return "standby";
+	case MEMBER_WORK:
+		return "work";
+	}
+	return "?";
+}

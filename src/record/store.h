@@ -1,0 +1,109 @@
+/* store.h: a table of records, compact, in version order, with a running digest
+ *
+ * An entry keeps its record as the bytes that are sent (codec.h); nothing is stored twice.
+ * Entries hang in a hash table by key and in a list by version, so "what changed since V" is a
+ * walk from a cursor; a change moves its entry to the tail, which is how a newer change replaces
+ * an older one on its way to a peer. A removed record leaves a tombstone in the list until the
+ * owner says that every peer has passed it (store_forget_tombs()).
+ *
+ * The digest is the sum, modulo 2^64, of a keyed hash of every live record's key and state
+ * fields (schema.digested: not of timing). Two stores with equal count and digest hold equal sessions.
+ *
+ * Pure: no I/O, no clock. Allocates one block per entry; the number of entries is capped.
+ */
+#ifndef FK_RECORD_STORE_H
+#define FK_RECORD_STORE_H
+
+#include "base/list.h"
+#include "record/codec.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	ENTRY_TOMB = 1 << 0,      /* removed; kept until every peer knows */
+	ENTRY_IN_KERNEL = 1 << 1, /* our kernel has it, as far as we know (sync/apply.h) */
+	ENTRY_TOUCHED = 1 << 2,   /* forwarded by this kernel: no hold timeout on it */
+	ENTRY_DOOMED = 1 << 3,    /* a delete waits behind the fence (sync/fence.h) */
+	ENTRY_RETRY = 1 << 4,     /* the kernel refused it; tried again later */
+};
+
+/* The head of list nodes; a cursor is a node too, with version STORE_IS_CURSOR. */
+struct store_node {
+	struct list link;
+	uint64_t version;
+};
+#define STORE_IS_CURSOR UINT64_MAX
+
+struct store_entry {
+	struct store_node node;
+	struct store_entry *chain;
+	uint64_t hash;   /* of the key */
+	uint64_t digest; /* this record's share of the store's digest; 0 for tombstones */
+	uint32_t stamp;  /* free for the user: walk number that confirmed it, attempts ... */
+	uint16_t flags;
+	uint16_t len;
+	uint8_t key_at;  /* where the key fields begin in bytes (after the presence mask) */
+	uint8_t key_len;
+	uint8_t bytes[]; /* codec encoding; a tombstone keeps only the key fields */
+};
+
+/* A place in the version order; everything up to `position` lies behind it. */
+struct store_cursor {
+	struct store_node node;
+	uint64_t position;
+};
+
+struct store_keys {
+	uint8_t hash[16];   /* random per process: flooding cannot aim at a bucket */
+	uint8_t digest[16]; /* equal on all members of a group */
+};
+
+struct store;
+
+struct store *store_new(const struct schema *schema, const struct store_keys *keys, size_t max);
+void store_free(struct store *store);
+void store_clear(struct store *store);
+
+size_t store_live(const struct store *store);
+size_t store_tombs(const struct store *store);
+uint64_t store_digest(const struct store *store);
+uint64_t store_head(const struct store *store); /* newest version ever put */
+size_t store_bytes(const struct store *store);  /* memory in use */
+
+/* Live or tombstone, NULL when never seen. Only the key fields of `obj` are read. */
+struct store_entry *store_find(const struct store *store, const void *obj);
+struct store_entry *store_find_hash(const struct store *store, uint64_t hash);
+/* Inserts or replaces; flags of a live entry are kept, a tombstone's are cleared. `version` must
+ * not be 0. -ENOSPC at the cap, -EMSGSIZE for a record that does not encode. */
+int store_put(struct store *store, const void *obj, uint64_t version,
+	      struct store_entry **ret_entry);
+/* Leaves a tombstone of that version. The entry's address may change. */
+void store_remove(struct store *store, struct store_entry *entry, uint64_t version);
+/* Forgets it at once, without a tombstone. */
+void store_drop(struct store *store, struct store_entry *entry);
+/* Drops tombstones of versions up to and including `version`. */
+void store_forget_tombs(struct store *store, uint64_t version);
+/* Raises the head without a record (a new primary continues above what it has seen). */
+void store_raise_head(struct store *store, uint64_t version);
+/* The record as a struct; entries were encoded here, so it cannot fail. */
+void store_read(const struct store *store, const struct store_entry *entry, void *ret_obj);
+/* Would putting `obj` change its digest? True also when it is not there. */
+bool store_differs(const struct store *store, const struct store_entry *entry, const void *obj);
+
+void store_cursor_init(struct store *store, struct store_cursor *cursor); /* at 0 */
+void store_cursor_fini(struct store_cursor *cursor);
+/* The next entry after the cursor, NULL at the end; does not move it. */
+struct store_entry *store_cursor_peek(const struct store *store, const struct store_cursor *cursor);
+/* Moves past `entry`, which must be what _peek gave. */
+void store_cursor_pass(struct store_cursor *cursor, struct store_entry *entry);
+/* Moves back (or forward) so that exactly versions up to `position` lie behind. */
+void store_cursor_seek(struct store *store, struct store_cursor *cursor, uint64_t position);
+/* To where `to` is. */
+void store_cursor_join(struct store_cursor *cursor, const struct store_cursor *to);
+
+/* Walk over all entries in version order; dropping `it` meanwhile is legal. */
+struct store_entry *store_first(const struct store *store);
+struct store_entry *store_after(const struct store *store, const struct store_entry *entry);
+
+#endif

@@ -1,0 +1,130 @@
+/* sync.h: keeping the members' tables equal: the owner's side and the secondary's side
+ *
+ * owner      (primary) what the kernel tells goes into the store under rising versions; deletes
+ *            wait behind the fence; the outbox says it to everybody.
+ * secondary  the inbox takes what the primary says into the store, in order, and the apply room puts
+ *            it into the kernel at once as copies.
+ *
+ * Both sides use one store, which changes hands at a takeover: the new primary keeps every
+ * record and continues above the highest version. This room does no I/O: the kernel and the wire
+ * are behind struct sync_ops, time is an argument, so the simulator runs it whole.
+ *
+ * Stream. The primary says its store in version order. A sync_data frame tells `prev`, the position
+ * before its first record; who has everything up to there may apply it. A secondary that sees
+ * a gap asks for what follows its cursor; one that is new, or whose count and digest differ at a
+ * head, asks for the walk from cursor 0 under a new walk number, and drops at its end whatever the
+ * walk did not confirm. Live changes and the walk are the same path. Members that catch up get
+ * frames of their own (`to`) until they have reached the group's position.
+ *
+ * Records in a frame follow the sync_data head (varint length, then the head): each is
+ *     varint (version - version before it), u8 op (0 put, 1 delete), varint length, codec bytes.
+ */
+#ifndef FK_SYNC_SYNC_H
+#define FK_SYNC_SYNC_H
+
+#include "base/drop.h"
+#include "ct/ct.h"
+#include "record/store.h"
+#include "schema.h"
+#include "wire/limits.h"
+
+enum sync_role { SYNC_IDLE, SYNC_SECONDARY, SYNC_PRIMARY };
+enum sync_want { SYNC_WANT_NOTHING, SYNC_WANT_NEXT, SYNC_WANT_ALL };
+
+struct sync_ops {
+	/* Room for one message's payload, NULL when the link cannot take it now; then
+	 * frame_end() sends it as `type`. Nothing else happens between the two. */
+	struct wbuf *(*frame_begin)(void *arg);
+	void (*frame_end)(void *arg, uint8_t type);
+	/* Kernel requests of the secondary's side; -EAGAIN: too many wait, try after a verdict. */
+	int (*kernel_put)(void *arg, enum ct_op op, const struct ct *ct, uint64_t cookie);
+	int (*kernel_delete)(void *arg, const struct ct *key, uint64_t cookie);
+	int (*kernel_timeout)(void *arg, const struct ct *key, uint32_t seconds, uint64_t cookie);
+	/* Is this key in our kernel? 1, 0 or negative errno; for deletes that were parked. */
+	int (*kernel_has)(void *arg, const struct ct *key);
+	/* Does this session deserve to travel? (filter room) */
+	bool (*wants)(void *arg, const struct ct *ct);
+	/* Wants one dump of the kernel table through sync_on_seen(), then sync_on_dump_done(). */
+	void (*start_dump)(void *arg);
+	/* News for the cluster room: proven equal with the primary of `term`, or no longer. */
+	void (*on_ready)(void *arg, uint64_t term, bool is_ready);
+};
+
+struct sync_config {
+	char serial[17];
+	bool is_enabled;         /* session-pickup; off: nothing is told or taken, always ready */
+	size_t max_sessions;
+	struct store_keys keys;
+	int64_t fence_ns;        /* how long a delete waits, 20 ms */
+};
+
+struct sync_stats {
+	uint64_t created_sent, updated_sent, deleted_sent;
+	uint64_t created_heard, updated_heard, deleted_heard;
+	uint64_t inject_created, inject_updated, inject_deleted, inject_failed, inject_retried;
+	uint64_t frames_sent, frames_heard, resends, walks_served, walks_taken, gaps;
+	uint64_t filtered, unchanged, deletes_parked, deletes_discarded, put_back, table_full;
+	uint64_t digest_mismatches, dumps;
+	struct drop_counts drops;
+};
+
+struct sync_peer_view {
+	char serial[17];
+	uint64_t cursor;       /* acknowledged */
+	uint64_t proven;       /* head at which it proved equality, 0: not in this term */
+	mono_t proven_at;
+	mono_t heard_at;
+	bool is_joined;        /* takes the group stream */
+};
+
+struct sync_view {
+	enum sync_role role;
+	uint64_t term;
+	uint64_t head;
+	uint64_t cursor;            /* secondary: everything up to here is stored */
+	size_t sessions, tombs, store_bytes;
+	uint64_t digest;
+	uint64_t unacknowledged;    /* changes not acknowledged by every peer */
+	int64_t oldest_unacked_ns;  /* age of the oldest of them; 0: none */
+	mono_t proven_at;           /* when equality was last proven; zero: never in this term */
+	uint64_t differing;         /* known differences now: unacknowledged, or not in our kernel */
+	unsigned in_flight;         /* kernel requests */
+	struct sync_peer_view peers[LIMIT_MEMBERS - 1];
+	unsigned peer_count;
+	struct sync_stats stats;
+};
+
+struct sync;
+
+struct sync *sync_new(const struct sync_config *config, const struct sync_ops *ops, void *arg,
+		      mono_t now);
+void sync_free(struct sync *sync);
+/* session-pickup switched; off empties the store (copies are deleted from the kernel). */
+void sync_set_enabled(struct sync *sync, mono_t now, bool is_enabled);
+
+/* The cluster room: our role, the primary (maybe ourselves) and its term. */
+void sync_on_role(struct sync *sync, mono_t now, enum sync_role role, const char *primary,
+		  uint64_t term);
+/* Which members live (their cursors count) now. */
+void sync_on_members(struct sync *sync, mono_t now, const char (*serials)[17], unsigned count);
+
+/* Kernel news (capture or dump). */
+void sync_on_seen(struct sync *sync, mono_t now, const struct ct_seen *seen);
+void sync_on_dump_done(struct sync *sync, mono_t now, int error);
+/* Events were lost: repair by one dump. */
+void sync_on_overrun(struct sync *sync, mono_t now);
+void sync_on_verdict(struct sync *sync, mono_t now, enum ct_op op, uint64_t cookie, int error);
+/* A monitored link went down or an address went away: deletes are parked, then checked. */
+void sync_on_disturbance(struct sync *sync, mono_t now);
+
+/* One authentic message of the sync plane. */
+enum drop_reason sync_on_message(struct sync *sync, mono_t now, const char *from, uint8_t type,
+				 struct rbuf *payload);
+
+/* Says what is due; returns when to be called again. */
+mono_t sync_step(struct sync *sync, mono_t now);
+
+struct store *sync_store(struct sync *sync);
+void sync_view(const struct sync *sync, mono_t now, struct sync_view *ret_view);
+
+#endif
