@@ -162,7 +162,10 @@ static struct rbuf cut_part(struct rbuf *r)
 	uint64_t len = rbuf_varint(r);
 
 	/* Compared before it becomes a size_t, which has 32 bits on small gateways. */
-	return rbuf_cut(r, len > rbuf_left(r) ? SIZE_MAX : (size_t)len);
+	if (!r->failed && len <= rbuf_left(r))
+		return rbuf_cut(r, (size_t)len);
+	r->failed = true;
+	return (struct rbuf){ .failed = true };
 }
 
 static enum drop_reason decode_list(const struct field *f, struct rbuf *r, void *obj)
