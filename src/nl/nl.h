@@ -47,6 +47,7 @@ uint64_t nl_sock_overruns(const struct nl_sock *sock);
 
 int nl_batch_open(struct loop *loop, const char *name, int bus, size_t buffer_bytes,
 		  nl_verdict_fn *on_verdict, void *arg, struct nl_batch **ret_batch);
+/* Verdicts that have not come are not given. Closing from on_verdict is legal, as for nl_sock. */
 void nl_batch_close(struct nl_batch *batch);
 uint32_t nl_batch_portid(const struct nl_batch *batch);
 /* Begins a request with at least `room` bytes for its body; sends what is packed when it does not
@@ -67,7 +68,7 @@ int nl_dump_start(struct loop *loop, const char *name, int bus, const struct nlm
 /* Stops without on_done. */
 void nl_dump_cancel(struct nl_dump *dump);
 
-/* One synchronous request with its answer(s), for start-up and commands, never on a hot path. */
+/* One synchronous request with its answer(s) (NLM_F_REQUEST | NLM_F_ACK are added), for start-up and commands, never on a hot path. */
 int nl_talk(int bus, struct nlmsghdr *request, nl_msg_fn *on_msg, void *arg);
 
 #endif

@@ -21,7 +21,7 @@ struct rtnl_link {
 	bool is_up;          /* IFF_UP */
 	bool has_carrier;    /* IFF_RUNNING: operational */
 	uint32_t mtu;
-	uint32_t speed_mbit; /* 0: unknown */
+	uint32_t speed_mbit; /* 0: unknown; only rtnl_get_link() asks (no attribute of news) */
 };
 
 /* 0; -EBADMSG when nlh is no RTM_NEWLINK/DELLINK. */

@@ -1,0 +1,229 @@
+/* nl_sock.c: multicast news from the kernel, many datagrams a system call */
+#include "nl/nl_impl.h"
+
+#include "base/log.h"
+#include "base/xalloc.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SLOTS = 64,        /* datagrams a recvmmsg() */
+	SLOT_BYTES = 8192, /* an event is one message: 200..1000 bytes, a link up to 4 KiB */
+	/* Slots start at different offsets within a page: at the same one their first lines would
+	 * all compete for the same few lines of an L1 cache. */
+	SLOT_STRIDE = SLOT_BYTES + 192,
+	ROUNDS = 16, /* recvmmsg() a callback, so that a flood leaves room for others */
+};
+
+struct nl_sock {
+	struct mnl_socket *socket;
+	struct watch *watch;
+	const char *name;
+	nl_msg_fn *on_msg;
+	nl_overrun_fn *on_overrun;
+	void *arg;
+	size_t rcvbuf_bytes;
+	size_t rcvbuf_max_bytes;
+	uint64_t overruns;
+	bool is_reading;
+	bool is_closed; /* while is_reading: freed when the reading returns */
+	struct mmsghdr headers[SLOTS];
+	struct iovec iovs[SLOTS];
+	struct sockaddr_nl senders[SLOTS];
+	char *arena;
+};
+
+int nl_open(int bus, struct mnl_socket **ret_socket)
+{
+	struct mnl_socket *s = mnl_socket_open2(bus, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int err;
+
+	if (!s)
+		return -errno;
+	if (mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) < 0) {
+		err = -errno;
+		mnl_socket_close(s);
+		return err;
+	}
+	*ret_socket = s;
+	return 0;
+}
+
+size_t nl_set_rcvbuf(int fd, size_t bytes)
+{
+	int want = bytes > INT32_MAX / 2 ? INT32_MAX / 2 : (int)bytes;
+	int got = 0;
+	socklen_t len = sizeof(got);
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &want, sizeof(want)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof(want));
+	getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &len);
+	return (size_t)got;
+}
+
+static void grow(struct nl_sock *sock)
+{
+	size_t bytes = sock->rcvbuf_bytes * 2;
+	size_t got;
+
+	if (bytes > sock->rcvbuf_max_bytes)
+		bytes = sock->rcvbuf_max_bytes;
+	if (bytes <= sock->rcvbuf_bytes)
+		return;
+	got = nl_set_rcvbuf(mnl_socket_get_fd(sock->socket), bytes);
+	sock->rcvbuf_bytes = bytes;
+	log_info("nl", "%s: receive buffer grown to %zu bytes", sock->name, got);
+}
+
+/* News was lost. Until the queue has been read empty the kernel drops more of it (see
+ * netlink_rcv_wake()), so the reading goes on. */
+static void overrun(struct nl_sock *sock)
+{
+	sock->overruns++;
+	grow(sock);
+	if (sock->on_overrun)
+		sock->on_overrun(sock->arg);
+}
+
+static void take_datagram(struct nl_sock *sock, unsigned i)
+{
+	const struct nlmsghdr *nlh = sock->iovs[i].iov_base;
+	int left = (int)sock->headers[i].msg_len;
+
+	/* Only the kernel is believed. */
+	if (sock->headers[i].msg_hdr.msg_namelen != sizeof(struct sockaddr_nl) ||
+	    sock->senders[i].nl_pid != 0)
+		return;
+	if (sock->headers[i].msg_hdr.msg_flags & MSG_TRUNC) {
+		overrun(sock);
+		return;
+	}
+	for (; !sock->is_closed && mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		if (nlh->nlmsg_type >= NLMSG_MIN_TYPE)
+			sock->on_msg(sock->arg, nlh);
+		else if (nlh->nlmsg_type == NLMSG_OVERRUN)
+			overrun(sock);
+	}
+}
+
+static int receive(struct nl_sock *sock)
+{
+	int n;
+
+	for (unsigned i = 0; i < SLOTS; i++)
+		sock->headers[i].msg_hdr.msg_namelen = sizeof(struct sockaddr_nl);
+	n = recvmmsg(mnl_socket_get_fd(sock->socket), sock->headers, SLOTS, MSG_DONTWAIT, NULL);
+	return n < 0 ? -errno : n;
+}
+
+static void sock_on_readable(void *arg, unsigned events)
+{
+	struct nl_sock *sock = arg;
+
+	(void)events;
+	sock->is_reading = true;
+	for (unsigned round = 0; round < ROUNDS && !sock->is_closed; round++) {
+		int n = receive(sock);
+
+		if (n == -ENOBUFS) {
+			overrun(sock);
+			continue;
+		}
+		if (n == -EAGAIN || n == -EINTR)
+			break;
+		if (n < 0) {
+			log_warnx("nl", "%s: recvmmsg: %s", sock->name, strerror(-n));
+			break;
+		}
+		for (int i = 0; i < n && !sock->is_closed; i++)
+			take_datagram(sock, (unsigned)i);
+		if (n < SLOTS)
+			break;
+	}
+	sock->is_reading = false;
+	if (sock->is_closed)
+		nl_sock_close(sock);
+}
+
+static int join(struct nl_sock *sock, const struct nl_sock_config *config)
+{
+	for (unsigned i = 0; i < config->group_count; i++) {
+		int group = (int)config->groups[i];
+
+		if (mnl_socket_setsockopt(sock->socket, NETLINK_ADD_MEMBERSHIP, &group,
+					  sizeof(group)) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int nl_sock_open(struct loop *loop, const struct nl_sock_config *config, nl_msg_fn *on_msg,
+		 nl_overrun_fn *on_overrun, void *arg, struct nl_sock **ret_sock)
+{
+	struct nl_sock *sock = xcalloc(1, sizeof(*sock));
+	int err;
+
+	sock->name = config->name;
+	sock->on_msg = on_msg;
+	sock->on_overrun = on_overrun;
+	sock->arg = arg;
+	sock->rcvbuf_bytes = config->rcvbuf_bytes;
+	sock->rcvbuf_max_bytes = config->rcvbuf_max_bytes;
+	sock->arena = xcalloc(SLOTS, SLOT_STRIDE);
+	for (unsigned i = 0; i < SLOTS; i++) {
+		sock->iovs[i] = (struct iovec){ sock->arena + (size_t)i * SLOT_STRIDE, SLOT_BYTES };
+		sock->headers[i].msg_hdr.msg_iov = &sock->iovs[i];
+		sock->headers[i].msg_hdr.msg_iovlen = 1;
+		sock->headers[i].msg_hdr.msg_name = &sock->senders[i];
+	}
+	err = nl_open(config->bus, &sock->socket);
+	if (err < 0)
+		goto fail;
+	/* Before the first group: news may come at once. */
+	nl_set_rcvbuf(mnl_socket_get_fd(sock->socket), sock->rcvbuf_bytes);
+	err = join(sock, config);
+	if (err < 0)
+		goto fail_socket;
+	sock->watch = watch_new(loop, mnl_socket_get_fd(sock->socket), LOOP_READ, config->prio,
+				config->name, sock_on_readable, sock);
+	*ret_sock = sock;
+	return 0;
+
+fail_socket:
+	mnl_socket_close(sock->socket);
+fail:
+	free(sock->arena);
+	free(sock);
+	return err;
+}
+
+void nl_sock_close(struct nl_sock *sock)
+{
+	if (!sock)
+		return;
+	if (sock->socket) {
+		watch_free(sock->watch);
+		mnl_socket_close(sock->socket);
+		sock->socket = NULL;
+	}
+	if (sock->is_reading) {
+		sock->is_closed = true;
+		return;
+	}
+	free(sock->arena);
+	free(sock);
+}
+
+uint32_t nl_sock_portid(const struct nl_sock *sock)
+{
+	return mnl_socket_get_portid(sock->socket);
+}
+
+uint64_t nl_sock_overruns(const struct nl_sock *sock)
+{
+	return sock->overruns;
+}
