@@ -59,7 +59,7 @@ for name in echo download idle; do
 done
 
 for gw in A B; do
-	for dev in in out; do ip -n gw$gw addr flush dev $dev; done
+	for dev in in out; do ip -n gw$gw addr flush dev $dev scope global; done
 	ns gw$gw conntrack -F 2>/dev/null
 	mend_data $gw
 done
