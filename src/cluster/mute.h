@@ -10,12 +10,12 @@
  *        deadline is one store into a mmap-ed array map: no system call on the takeover path.
  *   nft  netdev table "flowkeep_mute" with an element that times out, refreshed over netlink by
  *        the caller's renewals; for places without CAP_BPF (rootless, containers). The table
- *        outlives the daemon; a lease is at most NFT_LEASE_MAX, unbounded ones are elements
- *        without timeout.
+ *        outlives the daemon; unbounded leases are elements without timeout. The kernel counts in
+ *        jiffies: a lease ends up to two of them plus 2 ms early (HZ=250: 10 ms), never late.
  *
- * On open an attachment left by an earlier daemon is adopted: mute_adopted() tells whether this
- * kernel still forwards under an unbounded lease, and of which term. Otherwise everything starts
- * muted. Closing leaves the attachment and its lease in place; mute_release() removes it.
+ * On open an attachment left by an earlier daemon is adopted without a gap: mute_adopted() tells
+ * whether this kernel still forwards under an unbounded lease, and of which term. Interfaces
+ * without an attachment join the adopted lease. Otherwise everything starts muted. Closing leaves the attachment and its lease in place; mute_release() removes it.
  *
  * Used by the heartbeat thread only (open: before it starts).
  */
@@ -28,6 +28,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* SO_MARK of the probes' sockets: netdev egress chains see them where tc does not. */
+#define MUTE_PROBE_MARK 0x464b5052u
+
 struct mute;
 
 enum mute_backend { MUTE_AUTO, MUTE_BPF, MUTE_NFT };
@@ -37,9 +40,14 @@ struct mute_adopted {
 	uint64_t term;
 };
 
+/* Interfaces that do not exist are skipped with a warning: see mute_ensure(). */
 int mute_open(enum mute_backend backend, const char *const *ifnames, unsigned count,
 	      struct mute **ret_mute);
 void mute_close(struct mute *mute);
+/* Mutes (under the lease in force) interfaces that appeared, were made again or from which
+ * somebody removed our filter. Cheap when nothing is to do: call it on news about links, before
+ * vip_apply() on such an interface, and every few seconds. Number of repairs or negative errno. */
+int mute_ensure(struct mute *mute);
 struct mute_adopted mute_adopted(const struct mute *mute);
 const char *mute_backend_name(const struct mute *mute);
 
@@ -50,7 +58,10 @@ int mute_grant(struct mute *mute, mono_t deadline, uint64_t term);
 int mute_revoke(struct mute *mute, uint64_t term);
 
 struct mute_stats {
-	uint64_t passed, muted; /* frames since attachment; 0 where the back end does not count */
+	/* Frames since attachment; 0 where the back end does not count (nft). `passed` counts our
+	 * own Ethertypes while muted only: counting what is forwarded would cost every CPU a write
+	 * to one cache line for each frame. */
+	uint64_t passed, muted;
 };
 struct mute_stats mute_stats(const struct mute *mute);
 

@@ -166,7 +166,7 @@ static int on_print(enum libbpf_print_level level, const char *format, va_list a
 
 static int load(struct mute_bpf *bpf, int lease_fd)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = FK_MUTE_NAME);
+	struct bpf_object_open_opts opts = { .sz = sizeof(opts), .object_name = FK_MUTE_NAME };
 	struct bpf_map *map;
 	int r;
 

@@ -22,6 +22,8 @@ enum {
 };
 
 static const enum bpf_tc_attach_point hooks[MUTE_TC_HOOKS] = { BPF_TC_INGRESS, BPF_TC_EGRESS };
+static const enum bpf_tc_attach_point both_hooks =
+	(enum bpf_tc_attach_point)(BPF_TC_INGRESS | BPF_TC_EGRESS);
 static const uint32_t parents[MUTE_TC_HOOKS] = {
 	TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
 	TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS),
@@ -30,40 +32,54 @@ static const uint32_t parents[MUTE_TC_HOOKS] = {
 struct reading {
 	struct mute_tc tc;
 	unsigned hook;
+	/* of the filter at hand */
+	bool is_bpf;
+	const char *name;
+	uint32_t prog_id;
 };
+
+static int reading_on_option(const struct nlattr *attr, void *arg)
+{
+	struct reading *reading = arg;
+
+	if (mnl_attr_get_type(attr) == TCA_BPF_NAME &&
+	    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+		reading->name = mnl_attr_get_str(attr);
+	else if (mnl_attr_get_type(attr) == TCA_BPF_ID && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+		reading->prog_id = mnl_attr_get_u32(attr);
+	return MNL_CB_OK;
+}
+
+/* TCA_KIND comes before TCA_OPTIONS (net/sched/cls_api.c, tcf_fill_node). */
+static int reading_on_attr(const struct nlattr *attr, void *arg)
+{
+	struct reading *reading = arg;
+
+	if (mnl_attr_get_type(attr) == TCA_KIND && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+		reading->is_bpf = strcmp(mnl_attr_get_str(attr), "bpf") == 0;
+	else if (mnl_attr_get_type(attr) == TCA_OPTIONS && reading->is_bpf)
+		mnl_attr_parse_nested(attr, reading_on_option, reading);
+	return MNL_CB_OK;
+}
 
 /* One filter of a dump. Per priority the kernel first tells the classifier itself (handle 0). */
 static void reading_on_filter(void *arg, const struct nlmsghdr *nlh)
 {
 	struct reading *reading = arg;
 	const struct tcmsg *tcm = mnl_nlmsg_get_payload(nlh);
-	const struct nlattr *attr, *sub, *options = NULL;
-	uint32_t prog_id = 0;
-	const char *kind = "", *name = "";
 	unsigned priority;
 
-	if (nlh->nlmsg_type != RTM_NEWTFILTER || mnl_nlmsg_get_payload_len(nlh) < sizeof(*tcm))
+	if (nlh->nlmsg_type != RTM_NEWTFILTER || mnl_nlmsg_get_payload_len(nlh) < sizeof(*tcm) ||
+	    tcm->tcm_handle == 0)
 		return;
+	reading->is_bpf = false;
+	reading->name = "";
+	reading->prog_id = 0;
+	mnl_attr_parse(nlh, sizeof(*tcm), reading_on_attr, reading);
 	priority = TC_H_MAJ(tcm->tcm_info) >> 16;
-	mnl_attr_for_each(attr, nlh, sizeof(*tcm)) {
-		if (mnl_attr_get_type(attr) == TCA_KIND && mnl_attr_validate(attr, MNL_TYPE_STRING) >= 0)
-			kind = mnl_attr_get_str(attr);
-		else if (mnl_attr_get_type(attr) == TCA_OPTIONS)
-			options = attr;
-	}
-	if (!options || tcm->tcm_handle == 0)
-		return;
-	mnl_attr_for_each_nested(sub, options) {
-		if (strcmp(kind, "bpf") != 0)
-			break;
-		if (mnl_attr_get_type(sub) == TCA_BPF_NAME && mnl_attr_validate(sub, MNL_TYPE_STRING) >= 0)
-			name = mnl_attr_get_str(sub);
-		else if (mnl_attr_get_type(sub) == TCA_BPF_ID && mnl_attr_validate(sub, MNL_TYPE_U32) >= 0)
-			prog_id = mnl_attr_get_u32(sub);
-	}
 	if (tcm->tcm_handle == FK_TC_HANDLE && priority == FK_TC_PRIORITY &&
-	    strncmp(name, FK_MUTE_NAME, strlen(FK_MUTE_NAME)) == 0) {
-		reading->tc.prog_id[reading->hook] = prog_id;
+	    strncmp(reading->name, FK_MUTE_NAME, strlen(FK_MUTE_NAME)) == 0) {
+		reading->tc.prog_id[reading->hook] = reading->prog_id;
 		return;
 	}
 	reading->tc.others++;
@@ -97,8 +113,8 @@ int mute_tc_read(int ifindex, struct mute_tc *ret_tc)
 
 int mute_tc_attach(int ifindex, int prog_fd, bool *ret_made_clsact)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex,
-		    .attach_point = (enum bpf_tc_attach_point)(BPF_TC_INGRESS | BPF_TC_EGRESS));
+	struct bpf_tc_hook hook = { .sz = sizeof(hook), .ifindex = ifindex,
+				    .attach_point = both_hooks };
 	struct mute_tc tc;
 	bool made_clsact = false;
 	int r = mute_tc_read(ifindex, &tc);
@@ -116,8 +132,9 @@ int mute_tc_attach(int ifindex, int prog_fd, bool *ret_made_clsact)
 	else if (r != -EEXIST)
 		return r;
 	for (unsigned i = 0; i < MUTE_TC_HOOKS; i++) {
-		LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = prog_fd, .handle = FK_TC_HANDLE,
-			    .priority = FK_TC_PRIORITY, .flags = tc.prog_id[i] ? BPF_TC_F_REPLACE : 0);
+		struct bpf_tc_opts opts = { .sz = sizeof(opts), .prog_fd = prog_fd,
+					    .flags = tc.prog_id[i] ? BPF_TC_F_REPLACE : 0,
+					    .handle = FK_TC_HANDLE, .priority = FK_TC_PRIORITY };
 
 		hook.attach_point = hooks[i];
 		r = bpf_tc_attach(&hook, &opts);
@@ -135,14 +152,15 @@ fail:
 
 int mute_tc_detach(int ifindex, bool is_our_clsact)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex);
+	struct bpf_tc_hook hook = { .sz = sizeof(hook), .ifindex = ifindex };
 	struct mute_tc tc;
 	int result = mute_tc_read(ifindex, &tc);
 
 	if (result < 0)
 		return result;
 	for (unsigned i = 0; i < MUTE_TC_HOOKS; i++) {
-		LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FK_TC_HANDLE, .priority = FK_TC_PRIORITY);
+		struct bpf_tc_opts opts = { .sz = sizeof(opts), .handle = FK_TC_HANDLE,
+					    .priority = FK_TC_PRIORITY };
 		int r;
 
 		if (!tc.prog_id[i])
@@ -153,7 +171,7 @@ int mute_tc_detach(int ifindex, bool is_our_clsact)
 			result = r;
 	}
 	if (result == 0 && is_our_clsact && tc.others == 0) {
-		hook.attach_point = (enum bpf_tc_attach_point)(BPF_TC_INGRESS | BPF_TC_EGRESS);
+		hook.attach_point = both_hooks;
 		result = bpf_tc_hook_destroy(&hook);
 	}
 	return result;

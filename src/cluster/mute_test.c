@@ -1,0 +1,358 @@
+/* mute_test.c: the mute against the real kernel, both back ends, and nft without privileges */
+#include "cluster/mute.h"
+
+#include "base/log.h"
+#include "cluster/netlab.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A scenario returns NULL or what was wrong, so that it also runs in a forked, rootless child. */
+typedef const char *scenario_fn(struct netlab *lab, enum mute_backend backend);
+
+#define MUST(claim)                                                                                \
+	do {                                                                                       \
+		if (!(claim))                                                                      \
+			return #claim;                                                             \
+	} while (0)
+
+static const char *const lan[] = { "lan" };
+
+/* Does a datagram sent on one socket arrive on the other within `ms`? */
+static bool passes(int from, int to, int ms)
+{
+	struct pollfd pfd = { .fd = to, .events = POLLIN };
+	char c;
+
+	while (recv(to, &c, 1, 0) >= 0)
+		;
+	(void)!send(from, "x", 1, 0);
+	return poll(&pfd, 1, ms) == 1 && recv(to, &c, 1, 0) == 1;
+}
+
+static const char *muted_then_granted_then_revoked(struct netlab *lab, enum mute_backend backend)
+{
+	int gw = netlab_udp(lab, false), host = netlab_udp(lab, true);
+	struct mute *mute;
+
+	MUST(netlab_run_host(lab, "ping -q -c 1 -W 1 10.9.0.1")); /* the control */
+	MUST(netlab_run_host(lab, "ip neigh flush dev host"));
+	MUST(mute_open(backend, lan, 1, &mute) == 0);
+	MUST(!mute_adopted(mute).is_forwarding);
+	/* no ARP answer, so no neighbour either */
+	MUST(!netlab_run_host(lab, "ping -q -c 1 -W 1 10.9.0.1"));
+	MUST(!netlab_run_host(lab, "ip neigh show dev host to 10.9.0.1 | grep lladdr"));
+	MUST(netlab_pin_neighbours(lab));
+	MUST(!passes(host, gw, 50) && !passes(gw, host, 50));
+	MUST(mute_grant(mute, MONO_NEVER, 7) == 0);
+	MUST(passes(host, gw, 1000) && passes(gw, host, 1000));
+	MUST(mute_revoke(mute, 7) == 0);
+	MUST(!passes(host, gw, 50) && !passes(gw, host, 50));
+	MUST(mute_revoke(mute, 7) == 0); /* twice is no error */
+	MUST(mute_grant(mute, mono_add(mono_read(), SEC(30)), 7) == 0);
+	MUST(mute_grant(mute, mono_add(mono_read(), SEC(60)), 8) == 0);
+	MUST(passes(host, gw, 1000) && passes(gw, host, 1000));
+	mute_close(mute);
+	close(gw);
+	close(host);
+	return NULL;
+}
+
+/* Nobody acts at the deadline: this process only sends, and notes the last frame that arrived. */
+static mono_t last_pass(int from, int to, mono_t until)
+{
+	mono_t last = MONO_ZERO;
+	char c;
+
+	while (mono_before(mono_read(), until)) {
+		mono_t at = mono_read();
+		struct timespec pause = { .tv_nsec = 50000 };
+
+		(void)!send(from, "x", 1, 0);
+		while (recv(to, &c, 1, 0) >= 0)
+			last = at;
+		nanosleep(&pause, NULL);
+	}
+	return last;
+}
+
+static const char *bounded_lease_ends_by_itself(struct netlab *lab, enum mute_backend backend)
+{
+	int gw = netlab_udp(lab, false), host = netlab_udp(lab, true);
+	struct mute *mute;
+
+	MUST(netlab_pin_neighbours(lab));
+	MUST(mute_open(backend, lan, 1, &mute) == 0);
+	for (int i = 0; i < 6; i++) {
+		mono_t deadline = mono_add(mono_read(), MS(60) + MS(3) * i), last;
+		int64_t late_ns;
+
+		/* a longer one first, on every other round: the last call counts */
+		MUST(mute_grant(mute, mono_add(deadline, i & 1 ? SEC(9) : -MS(20)), 1) == 0);
+		MUST(mute_grant(mute, deadline, 1) == 0);
+		last = last_pass(i & 2 ? gw : host, i & 2 ? host : gw, mono_add(deadline, MS(20)));
+		late_ns = mono_sub(last, deadline);
+		fprintf(stderr, "# %s: last frame %+.3f ms from the deadline\n",
+			mute_backend_name(mute), (double)late_ns / 1e6);
+		MUST(late_ns < MS(2));
+		/* bpf: exact, but for our own pauses; nft: two jiffies and 2 ms */
+		MUST(late_ns > (backend == MUTE_BPF ? -MS(5) : -MS(25)));
+	}
+	mute_close(mute);
+	close(gw);
+	close(host);
+	return NULL;
+}
+
+static const char *unbounded_survives_and_is_adopted(struct netlab *lab, enum mute_backend backend)
+{
+	int gw = netlab_udp(lab, false), host = netlab_udp(lab, true);
+	struct mute *mute;
+
+	MUST(netlab_pin_neighbours(lab));
+	MUST(mute_open(backend, lan, 1, &mute) == 0);
+	MUST(mute_grant(mute, MONO_NEVER, UINT64_C(12345678901234567890)) == 0);
+	mute_close(mute);
+	MUST(passes(host, gw, 1000) && passes(gw, host, 1000));
+	MUST(mute_open(backend, lan, 1, &mute) == 0);
+	MUST(mute_adopted(mute).is_forwarding);
+	MUST(mute_adopted(mute).term == UINT64_C(12345678901234567890));
+	MUST(passes(host, gw, 1000) && passes(gw, host, 1000));
+	MUST(mute_revoke(mute, 5) == 0);
+	mute_close(mute);
+	MUST(!passes(host, gw, 50) && !passes(gw, host, 50));
+	MUST(mute_open(backend, lan, 1, &mute) == 0);
+	MUST(!mute_adopted(mute).is_forwarding);
+	MUST(mute_grant(mute, mono_add(mono_read(), MS(60)), 6) == 0);
+	mute_close(mute);
+	MUST(mute_open(backend, lan, 1, &mute) == 0);
+	MUST(!mute_adopted(mute).is_forwarding); /* bounded is not adopted */
+	mute_close(mute);
+	close(gw);
+	close(host);
+	return NULL;
+}
+
+static const char *release_restores_traffic(struct netlab *lab, enum mute_backend backend)
+{
+	int gw = netlab_udp(lab, false), host = netlab_udp(lab, true);
+	static const char *const two[] = { "lan", "wan_1" };
+	struct mute *mute;
+
+	MUST(netlab_pin_neighbours(lab));
+	MUST(netlab_run(lab, "ip link add wan_1 type veth peer name w && ip link set wan_1 up"));
+	MUST(mute_open(backend, two, 2, &mute) == 0);
+	mute_close(mute);
+	MUST(!passes(host, gw, 50) && !passes(gw, host, 50));
+	MUST(mute_release("lan") == 0);
+	MUST(passes(host, gw, 1000) && passes(gw, host, 1000));
+	MUST(netlab_run(lab, "! tc qdisc show dev lan | grep clsact"));
+	if (backend == MUTE_BPF)
+		MUST(netlab_run(lab, "tc filter show dev wan_1 egress | grep -q fk_mute"));
+	else
+		MUST(netlab_run(lab, "nft list ruleset | grep -q wan_1"));
+	MUST(mute_release("wan_1") == 0);
+	MUST(mute_release("wan_1") == 0); /* nothing left is no error */
+	MUST(netlab_run(lab, "! tc qdisc show | grep clsact"));
+	MUST(netlab_run(lab, "! nft list ruleset | grep ."));
+	MUST(netlab_run(lab, "ip link del wan_1"));
+	close(gw);
+	close(host);
+	return NULL;
+}
+
+static const char *operators_rules_stay(struct netlab *lab, enum mute_backend backend)
+{
+	struct mute *mute;
+
+	MUST(netlab_run(lab, "tc qdisc add dev lan clsact && nft add table netdev mine"));
+	MUST(mute_open(backend, lan, 1, &mute) == 0);
+	mute_close(mute);
+	MUST(mute_release("lan") == 0);
+	MUST(netlab_run(lab, "tc qdisc show dev lan | grep -q clsact"));
+	MUST(netlab_run(lab, "nft list table netdev mine >/dev/null"));
+	MUST(netlab_run(lab, "tc qdisc del dev lan clsact && nft delete table netdev mine"));
+	if (backend != MUTE_BPF)
+		return NULL;
+	/* our qdisc, but the operator came to use it too */
+	MUST(mute_open(backend, lan, 1, &mute) == 0);
+	mute_close(mute);
+	MUST(netlab_run(lab, "tc filter add dev lan ingress prio 10 bpf bytecode '1,6 0 0 0'"));
+	MUST(mute_release("lan") == 0);
+	MUST(netlab_run(lab, "tc filter show dev lan ingress | grep -q 'pref 10'"));
+	MUST(netlab_run(lab, "! tc filter show dev lan ingress | grep fk_mute"));
+	/* a filter that would decide before ours is no place to be muted */
+	MUST(netlab_run(lab, "tc filter add dev lan egress prio 1 bpf bytecode '1,6 0 0 0'"));
+	MUST(mute_open(backend, lan, 1, &mute) == -EBUSY);
+	MUST(netlab_run(lab, "tc qdisc del dev lan clsact"));
+	return NULL;
+}
+
+static const char *missing_interface_is_muted_when_it_appears(struct netlab *lab,
+							      enum mute_backend backend)
+{
+	static const char *const two[] = { "lan", "later" };
+	struct mute *mute;
+
+	MUST(mute_open(backend, two, 2, &mute) == 0);
+	MUST(mute_ensure(mute) == 0);
+	MUST(netlab_run(lab, "ip link add later type veth peer name l"));
+	MUST(mute_ensure(mute) == 1);
+	MUST(mute_ensure(mute) == 0);
+	if (backend == MUTE_BPF) {
+		MUST(netlab_run(lab, "tc filter show dev later ingress | grep -q fk_mute"));
+		MUST(netlab_run(lab, "tc qdisc del dev lan clsact")); /* somebody's mistake */
+	} else {
+		MUST(netlab_run(lab, "nft list ruleset | grep -q 'device \"later\"'"));
+		MUST(netlab_run(lab, "nft flush ruleset"));
+		MUST(mute_grant(mute, MONO_NEVER, 3) == 0); /* repairs at once */
+		MUST(netlab_run(lab, "nft flush ruleset"));
+	}
+	MUST(mute_ensure(mute) == (backend == MUTE_BPF ? 1 : 2));
+	MUST(mute_grant(mute, MONO_NEVER, 3) == 0);
+	mute_close(mute);
+	MUST(mute_release("lan") == 0 && mute_release("later") == 0);
+	MUST(netlab_run(lab, "ip link del later"));
+	return NULL;
+}
+
+static const char *grant_is_quick(struct netlab *lab, enum mute_backend backend)
+{
+	enum { ROUNDS = 500 };
+	int64_t worst_ns = 0;
+	struct mute *mute;
+	mono_t start;
+
+	(void)lab;
+	MUST(mute_open(backend, lan, 1, &mute) == 0);
+	start = mono_read();
+	for (int i = 0; i < ROUNDS; i++) {
+		mono_t before = mono_read();
+
+		MUST(mute_grant(mute, mono_add(before, SEC(1)), 1) == 0);
+		if (mono_sub(mono_read(), before) > worst_ns)
+			worst_ns = mono_sub(mono_read(), before);
+	}
+	fprintf(stderr, "# %s: mute_grant %.2f us, worst %.2f us\n", mute_backend_name(mute),
+		(double)mono_sub(mono_read(), start) / ROUNDS / 1e3, (double)worst_ns / 1e3);
+	mute_close(mute);
+	return NULL;
+}
+
+static const char *run(scenario_fn *scenario, enum mute_backend backend)
+{
+	struct netlab lab;
+	const char *wrong = netlab_open(&lab) ? scenario(&lab, backend) : "no namespaces here";
+
+	netlab_close(&lab);
+	return wrong;
+}
+
+/* BPF is not permitted everywhere: then its tests say why they are skipped. */
+static bool has_bpf(void)
+{
+	struct netlab lab;
+	struct mute *mute;
+	int r = netlab_open(&lab) ? mute_open(MUTE_BPF, lan, 1, &mute) : -EPERM;
+
+	if (r == 0)
+		mute_close(mute);
+	else
+		fprintf(stderr, "# skipped: the BPF back end cannot open here (errno %d)\n", -r);
+	netlab_close(&lab);
+	return r == 0;
+}
+
+static void with_bpf(scenario_fn *scenario)
+{
+	const char *wrong;
+
+	if (!has_bpf())
+		skip();
+	wrong = run(scenario, MUTE_BPF);
+	if (wrong)
+		fail_msg("%s", wrong);
+}
+
+static void with_nft(scenario_fn *scenario)
+{
+	const char *wrong;
+
+	if (geteuid() != 0)
+		skip();
+	wrong = run(scenario, MUTE_NFT);
+	if (wrong)
+		fail_msg("%s", wrong);
+}
+
+static void with_rootless_nft(scenario_fn *scenario)
+{
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		skip();
+	pid = fork();
+	if (pid == 0) {
+		const char *wrong =
+			netlab_become_rootless() ? run(scenario, MUTE_NFT) : "no user namespaces here";
+
+		if (wrong)
+			fprintf(stderr, "# rootless: %s\n", wrong);
+		_exit(wrong != NULL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+#define SCENARIOS(X)                                                                               \
+	X(muted_then_granted_then_revoked)                                                         \
+	X(bounded_lease_ends_by_itself)                                                            \
+	X(unbounded_survives_and_is_adopted)                                                       \
+	X(release_restores_traffic)                                                                \
+	X(operators_rules_stay)                                                                    \
+	X(missing_interface_is_muted_when_it_appears)                                              \
+	X(grant_is_quick)
+
+#define X(name)                                                                                    \
+	static void bpf_##name(void **state)                                                       \
+	{                                                                                          \
+		(void)state;                                                                       \
+		with_bpf(name);                                                                    \
+	}                                                                                          \
+	static void nft_##name(void **state)                                                       \
+	{                                                                                          \
+		(void)state;                                                                       \
+		with_nft(name);                                                                    \
+	}                                                                                          \
+	static void rootless_nft_##name(void **state)                                              \
+	{                                                                                          \
+		(void)state;                                                                       \
+		with_rootless_nft(name);                                                           \
+	}
+SCENARIOS(X)
+#undef X
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define X(name)                                                                                    \
+	cmocka_unit_test(bpf_##name), cmocka_unit_test(nft_##name),                                \
+		cmocka_unit_test(rootless_nft_##name),
+		SCENARIOS(X)
+#undef X
+	};
+
+	log_set_level(LOG_LEVEL_ERR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
