@@ -40,7 +40,8 @@ static void save(const char *base, const char *target, const char *name, const c
 	}
 }
 
-/* Plausible values: what matters is that every field is there. */
+/* What matters is that every field is there; printable, so that a name whose length was mutated
+ * goes on into its neighbours. */
 static void fill(const struct schema *s, uint64_t has, uint8_t family, void *obj)
 {
 	uint8_t *base = obj;
@@ -59,12 +60,12 @@ static void fill(const struct schema *s, uint64_t has, uint8_t family, void *obj
 			for (unsigned k = 0; k < two; k++)
 				fill(f->of, (UINT64_C(1) << f->of->field_count) - 1, family, p + k * f->size);
 		} else if (f->type == FT_NAME || f->type == FT_NAME32) {
-			strcpy((char *)p, "gw-1");
+			memset(p, 'g', f->size - 1); /* the longest */
 		} else if (s->family_offset && f->offset == s->family_offset) {
 			*p = family;
 		} else {
 			/* not behind an address's bytes */
-			memset(p, (int)i + 1, f->type == FT_IP ? 1 : f->size);
+			memset(p, 'a' + (int)i % 26, f->type == FT_IP ? 1 : f->size);
 		}
 	}
 }
@@ -96,6 +97,28 @@ static void write_payload(const char *base, const struct kind *kind, const char 
 	save(base, "frame", kind->name, (char *)out + sizeof(out) - 32, out, len + 1);
 }
 
+/* One neighbour more than allowed, each in order: codec_encode() would not write it. */
+static void write_too_many(const char *base, const struct kind *kind)
+{
+	unsigned count = schema_sync_neigh.fields[SYNC_NEIGH_NEIGHBOURS].max + 1;
+	uint8_t element[256], bytes[1536];
+	struct wbuf w = wbuf_of(element, sizeof(element)), all = wbuf_of(bytes, sizeof(bytes));
+	struct neigh neigh;
+
+	fill(&schema_neigh, schema_neigh.required, AF_INET, &neigh);
+	codec_encode(&schema_neigh, &neigh, UINT64_MAX, &w);
+	wbuf_varint(&all, 1 << SYNC_NEIGH_TERM | 1 << SYNC_NEIGH_NEIGHBOURS);
+	wbuf_varint(&all, 1);
+	wbuf_varint(&all, count);
+	while (count--) {
+		wbuf_varint(&all, wbuf_len(&w));
+		wbuf_bytes(&all, element, wbuf_len(&w));
+	}
+	if (w.failed || all.failed)
+		abort();
+	write_payload(base, kind, "-many", bytes, wbuf_len(&all));
+}
+
 int main(int argc, char **argv)
 {
 	union {
@@ -125,6 +148,8 @@ int main(int argc, char **argv)
 		if (w.failed)
 			abort();
 		write_payload(argv[1], &kinds[i], "-least", bytes, wbuf_len(&w));
+		if (s == &schema_sync_neigh)
+			write_too_many(argv[1], &kinds[i]);
 	}
 	return 0;
 }
