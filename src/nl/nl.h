@@ -62,13 +62,15 @@ unsigned nl_batch_in_flight(const struct nl_batch *batch);
 int nl_batch_drain(struct nl_batch *batch, int64_t timeout_ns);
 
 /* `request` is copied (at most 512 bytes; NLM_F_DUMP is the caller's). on_done(0) at the end,
- * -EINTR when the kernel says that the dump was inconsistent, else the error. The dump frees itself after on_done. */
+ * -EINTR when the kernel says that the dump was inconsistent, else the error. The dump frees
+ * itself after on_done. */
 int nl_dump_start(struct loop *loop, const char *name, int bus, const struct nlmsghdr *request,
 		  nl_msg_fn *on_msg, nl_done_fn *on_done, void *arg, struct nl_dump **ret_dump);
 /* Stops without on_done. */
 void nl_dump_cancel(struct nl_dump *dump);
 
-/* One synchronous request with its answer(s) (NLM_F_REQUEST | NLM_F_ACK are added), for start-up and commands, never on a hot path. */
+/* One synchronous request with its answer(s), for start-up and commands, never on a hot path.
+ * NLM_F_REQUEST | NLM_F_ACK are added. */
 int nl_talk(int bus, struct nlmsghdr *request, nl_msg_fn *on_msg, void *arg);
 
 #endif
