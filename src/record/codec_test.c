@@ -55,8 +55,9 @@ static const struct schema schema_item = {
 	.struct_size = sizeof(struct item), .required = 1,
 };
 
-#define ITEMS(name, max) \
-	offsetof(struct sample, name), sizeof(struct item), offsetof(struct sample, name##_count), max
+#define ITEMS(list, max)                                                                           \
+	offsetof(struct sample, list), sizeof(struct item),                                        \
+		offsetof(struct sample, list##_count), max
 
 static const struct field sample_fields[] = {
 	{ "l3",          FT_U8,     MEMBER(sample, l3),         0, 0, 1, NULL },
@@ -141,7 +142,9 @@ static void random_object(const struct schema *s, uint64_t *x, uint64_t with, vo
 			continue;
 		switch (f->type) {
 		case FT_U8:
-			*p = s->family_offset && f->offset == s->family_offset ? family : (uint8_t)rnd(x);
+			*p = (uint8_t)rnd(x);
+			if (s->family_offset && f->offset == s->family_offset)
+				*p = family;
 			break;
 		case FT_U16:
 			v16 = (uint16_t)rnd(x);
@@ -158,7 +161,8 @@ static void random_object(const struct schema *s, uint64_t *x, uint64_t with, vo
 			break;
 		case FT_IP:
 			p[offsetof(struct ipaddr, family)] = family;
-			random_bytes(x, p + offsetof(struct ipaddr, bytes), family == AF_INET ? 4 : 16);
+			random_bytes(x, p + offsetof(struct ipaddr, bytes),
+				     family == AF_INET ? 4 : 16);
 			break;
 		case FT_B16:
 		case FT_B6:
@@ -208,8 +212,9 @@ static enum drop_reason decode(const struct schema *s, const uint8_t *bytes, siz
 
 static struct ct plain_tcp(void)
 {
-	static const unsigned fields[] = { CT_L3, CT_L4, CT_SRC, CT_DST, CT_SPORT, CT_DPORT, CT_STATUS,
-					   CT_TIMEOUT, CT_TCP_STATE, CT_WSCALE_ORIG, CT_WSCALE_REPLY };
+	static const unsigned fields[] = { CT_L3,        CT_L4,          CT_SRC,         CT_DST,
+					   CT_SPORT,     CT_DPORT,       CT_STATUS,      CT_TIMEOUT,
+					   CT_TCP_STATE, CT_WSCALE_ORIG, CT_WSCALE_REPLY };
 	struct ct ct;
 
 	memset(&ct, 0, sizeof(ct));
@@ -252,6 +257,7 @@ static void codec_largest_session_fits_its_limit(void **state)
 {
 	uint8_t bytes[LIMIT_RECORD_BYTES];
 	struct ct ct, back;
+	size_t len;
 
 	(void)state;
 	memset(&ct, 0xff, sizeof(ct));
@@ -260,9 +266,8 @@ static void codec_largest_session_fits_its_limit(void **state)
 	ct.src.family = ct.dst.family = ct.rsrc.family = ct.rdst.family = AF_INET6;
 	memset(ct.helper, 'h', sizeof(ct.helper) - 1);
 	ct.helper[sizeof(ct.helper) - 1] = 0;
-	assert_true(encode(&schema_ct, &ct, bytes, sizeof(bytes)) <= LIMIT_RECORD_BYTES);
-	assert_int_equal(decode(&schema_ct, bytes, encode(&schema_ct, &ct, bytes, sizeof(bytes)), &back),
-			 DROP_NONE);
+	len = encode(&schema_ct, &ct, bytes, sizeof(bytes));
+	assert_int_equal(decode(&schema_ct, bytes, len, &back), DROP_NONE);
 	assert_int_equal(back.has, ct.has);
 	assert_int_equal(back.start_s, UINT32_MAX);
 	assert_string_equal(back.helper, "hhhhhhhhhhhhhhhh");
@@ -359,7 +364,7 @@ static void codec_old_member_skips_what_a_new_one_adds(void **state)
 #define ROW(reason, ...) \
 	{ reason, sizeof((const uint8_t[]){ __VA_ARGS__ }), { __VA_ARGS__ } }
 
-/* Presence masks: L3 0x01, ADDR 0x02, PORT 0x04, N 0x08, BIG 0x10, NAME 0x80 0x01, ITEMS 0x80 0x02. */
+/* Masks: L3 0x01, ADDR 0x02, PORT 0x04, N 0x08, BIG 0x10, NAME 0x80 0x01, ITEMS 0x80 0x02. */
 static const struct {
 	enum drop_reason reason;
 	size_t len;
@@ -425,10 +430,11 @@ static void codec_names_what_is_wrong(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-		enum drop_reason reason = decode(&sample_v2, refusals[i].bytes, refusals[i].len, &obj);
+		enum drop_reason want = refusals[i].reason;
+		enum drop_reason got = decode(&sample_v2, refusals[i].bytes, refusals[i].len, &obj);
 
-		if (reason != refusals[i].reason)
-			fail_msg("row %zu: %s, not %s", i, drop_text(reason), drop_text(refusals[i].reason));
+		if (got != want)
+			fail_msg("row %zu: %s, not %s", i, drop_text(got), drop_text(want));
 	}
 	assert_int_equal(decode(&sample_v2, refusals[0].bytes, 0, &obj), DROP_TRUNCATED);
 }

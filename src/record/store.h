@@ -38,13 +38,14 @@ struct store_node {
 struct store_entry {
 	struct store_node node;
 	struct store_entry *chain;
-	uint64_t hash;   /* of the key */
+	uint64_t hash;   /* of the key, 60 bits */
 	uint64_t digest; /* this record's share of the store's digest; 0 for tombstones */
 	uint32_t stamp;  /* free for the user: walk number that confirmed it, attempts ... */
 	uint16_t flags;
 	uint16_t len;
 	uint8_t key_at;  /* where the key fields begin in bytes (after the presence mask) */
 	uint8_t key_len;
+	uint8_t attempts; /* free for the user: refusals in a row */
 	uint8_t bytes[]; /* codec encoding; a tombstone keeps only the key fields */
 };
 
@@ -65,6 +66,8 @@ struct store *store_new(const struct schema *schema, const struct store_keys *ke
 void store_free(struct store *store);
 void store_clear(struct store *store);
 
+/* The schema with only key fields required: what a tombstone is decoded with. */
+const struct schema *store_key_schema(const struct store *store);
 size_t store_live(const struct store *store);
 size_t store_tombs(const struct store *store);
 uint64_t store_digest(const struct store *store);

@@ -16,8 +16,9 @@
  * walk did not confirm. Live changes and the walk are the same path. Members that catch up get
  * frames of their own (`to`) until they have reached the group's position.
  *
- * Records in a frame follow the sync_data head (varint length, then the head): each is
+ * A frame: u16 length of the records, the records, the sync_data head. Each record:
  *     varint (version - version before it), u8 op (0 put, 1 delete), varint length, codec bytes.
+ * A head with count and digest says that the frame ends at the primary's newest version.
  */
 #ifndef FK_SYNC_SYNC_H
 #define FK_SYNC_SYNC_H
@@ -29,6 +30,8 @@
 #include "wire/limits.h"
 
 enum sync_role { SYNC_IDLE, SYNC_SECONDARY, SYNC_PRIMARY };
+/* Message types; the same numbers as enum frame_type of wire/seal.h. */
+enum { SYNC_TYPE_DATA = 16, SYNC_TYPE_ACK = 17 };
 enum sync_want { SYNC_WANT_NOTHING, SYNC_WANT_NEXT, SYNC_WANT_ALL };
 
 struct sync_ops {

@@ -1,0 +1,158 @@
+/* apply.c: what the inbox stored goes into this kernel at once, as copies
+ *
+ * A request says create or update as far as we know; where the kernel knows better the entry's
+ * current state is put again the other way. What the kernel refuses (table full, a clash of reply
+ * tuples) is tried again every second and shown as differing meanwhile.
+ */
+#include "sync/sync_internal.h"
+
+#include <errno.h>
+
+/* Turns between create and update before a refusal counts as one. */
+#define ATTEMPTS 4
+
+static void retry_later(struct sync *s, mono_t at, struct store_entry *entry)
+{
+	if (entry->flags & ENTRY_RETRY)
+		return;
+	entry->flags |= ENTRY_RETRY;
+	hashq_push(&s->retry, entry->hash, at, false);
+}
+
+void apply_put(struct sync *s, mono_t now, struct store_entry *entry)
+{
+	enum ct_op op = entry->flags & ENTRY_IN_KERNEL ? CT_OP_UPDATE : CT_OP_CREATE;
+	struct ct ct;
+
+	store_read(s->store, entry, &ct);
+	entry->flags &= (uint16_t)~ENTRY_TOUCHED;
+	if (s->ops->kernel_put(s->arg, op, &ct, entry->hash) < 0) {
+		retry_later(s, mono_add(now, MS(1)), entry);
+		return;
+	}
+	s->in_flight++;
+}
+
+void apply_delete(struct sync *s, const struct ct *key)
+{
+	/* A delete that cannot be queued leaves a copy that ages out of its hold; counted. */
+	if (s->ops->kernel_delete(s->arg, key, 0) < 0)
+		s->stats.inject_failed++;
+	else
+		s->in_flight++;
+}
+
+/* Somebody took a copy out of our kernel: put it back, never tell it. */
+void apply_lost(struct sync *s, mono_t now, const struct ct_seen *seen)
+{
+	struct store_entry *entry = store_find(s->store, &seen->ct);
+
+	if (!entry || (entry->flags & ENTRY_TOMB))
+		return;
+	entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
+	s->stats.put_back++;
+	apply_put(s, now, entry);
+}
+
+/* What the dump did not show is not there any more, whatever we missed. */
+void apply_on_dump_done(struct sync *s, mono_t now)
+{
+	for (struct store_entry *e = store_first(s->store); e; e = store_after(s->store, e)) {
+		if ((e->flags & ENTRY_TOMB) || e->stamp == s->stamp)
+			continue;
+		e->flags &= (uint16_t)~ENTRY_IN_KERNEL;
+		s->stats.put_back++;
+		retry_later(s, now, e);
+	}
+}
+
+static void on_refusal(struct sync *s, mono_t now, struct store_entry *entry, enum ct_op op,
+		       int error)
+{
+	if (op == CT_OP_CREATE && error == -EEXIST)
+		entry->flags |= ENTRY_IN_KERNEL;
+	else
+		entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
+	entry->attempts++;
+	if ((error == -EEXIST || error == -ENOENT) && entry->attempts < ATTEMPTS) {
+		s->stats.inject_retried++;
+		apply_put(s, now, entry);
+		return;
+	}
+	entry->attempts = 0;
+	s->stats.inject_failed++;
+	retry_later(s, mono_add(now, RETRY_NS), entry);
+}
+
+void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie, int error)
+{
+	struct store_entry *entry = store_find_hash(s->store, cookie);
+
+	if (s->in_flight)
+		s->in_flight--;
+	switch (op) {
+	case CT_OP_DELETE:
+		s->stats.inject_deleted += error == 0;
+		return;
+	case CT_OP_TIMEOUT:
+		return;
+	case CT_OP_CREATE:
+	case CT_OP_UPDATE:
+		break;
+	}
+	if (!error) {
+		*(op == CT_OP_CREATE ? &s->stats.inject_created : &s->stats.inject_updated) += 1;
+		if (entry && !(entry->flags & ENTRY_TOMB)) {
+			entry->flags |= ENTRY_IN_KERNEL;
+			entry->attempts = 0;
+		}
+		return;
+	}
+	/* As primary we never create: what is missing then is found by the dump. */
+	if (!entry || (entry->flags & ENTRY_TOMB) || s->role != SYNC_SECONDARY)
+		return;
+	on_refusal(s, now, entry, op, error);
+}
+
+/* After a demotion our sessions become copies: copy bit and hold, in slices. */
+static void hold_own(struct sync *s, mono_t now, mono_t *wake)
+{
+	struct store_entry *entry;
+	unsigned budget = SWEEP_PER_STEP;
+
+	while ((entry = store_cursor_peek(s->store, &s->sweep))) {
+		if (budget-- == 0 || s->in_flight > SWEEP_PER_STEP * 8) {
+			sync_wake(wake, mono_add(now, MS(1)));
+			return;
+		}
+		if ((entry->flags & ENTRY_TOUCHED) && !(entry->flags & ENTRY_TOMB))
+			apply_put(s, now, entry);
+		store_cursor_pass(&s->sweep, entry);
+	}
+	s->is_sweeping = false;
+}
+
+void apply_step(struct sync *s, mono_t now, mono_t *wake)
+{
+	if (s->is_sweeping)
+		hold_own(s, now, wake);
+	owner_dump(s);
+	/* Only what is queued now: a refusal queues anew. */
+	for (size_t n = s->retry.count; n > 0; n--) {
+		struct hashq_item it = *hashq_peek(&s->retry);
+		struct store_entry *entry;
+
+		hashq_pop(&s->retry);
+		if (!mono_reached(now, it.due)) {
+			hashq_push(&s->retry, it.hash, it.due, false);
+			sync_wake(wake, it.due);
+			continue;
+		}
+		entry = store_find_hash(s->store, it.hash);
+		if (!entry)
+			continue;
+		entry->flags &= (uint16_t)~ENTRY_RETRY;
+		if (!(entry->flags & ENTRY_TOMB))
+			apply_put(s, now, entry);
+	}
+}

@@ -1,0 +1,287 @@
+/* inbox.c: takes what the primary says, in order, and proves that nothing is missing */
+#include "sync/sync_internal.h"
+
+#include <string.h>
+
+void inbox_begin(struct sync *s, mono_t now)
+{
+	s->is_synced = false;
+	s->is_walking = false;
+	s->has_walk_frame = false;
+	s->is_proven = false;
+	s->proven = 0;
+	s->proven_at = MONO_ZERO;
+	s->cursor = 0;
+	s->head_heard = 0;
+	s->want = SYNC_WANT_NOTHING;
+	s->frames_unacked = 0;
+	s->is_ack_due = true;
+	s->acked_at = MONO_ZERO;
+	s->asked_at = MONO_ZERO;
+	/* The new primary's first words may prove our tables equal as they are; wait that long. */
+	s->walk_pause_ns = WALK_PAUSE_NS;
+	s->walk_asked_at = mono_add(now, PROGRESS_NS - WALK_PAUSE_NS);
+}
+
+static void ask_walk(struct sync *s, mono_t now)
+{
+	if (mono_sub(now, s->walk_asked_at) < s->walk_pause_ns)
+		return;
+	if (s->walk_pause_ns < WALK_PAUSE_MAX_NS)
+		s->walk_pause_ns *= 2;
+	s->progress_at = now;
+	s->walk++;
+	s->walk_asked_at = now;
+	s->is_walking = true;
+	s->has_walk_frame = false;
+	s->is_synced = true;
+	s->cursor = 0;
+	s->stamp++;
+	s->stats.walks_taken++;
+	s->want = SYNC_WANT_ALL;
+	s->asked_at = MONO_ZERO;
+	if (s->is_proven) {
+		s->is_proven = false;
+		s->ops->on_ready(s->arg, s->term, false);
+	}
+}
+
+static bool is_same_nat(const struct ct *a, const struct ct *b)
+{
+	struct ipaddr src[2], dst[2];
+	uint16_t sport[2], dport[2];
+
+	ct_reply_tuple(a, &src[0], &dst[0], &sport[0], &dport[0]);
+	ct_reply_tuple(b, &src[1], &dst[1], &sport[1], &dport[1]);
+	return ipaddr_equal(&src[0], &src[1]) && ipaddr_equal(&dst[0], &dst[1]) &&
+	       sport[0] == sport[1] && dport[0] == dport[1];
+}
+
+static enum drop_reason take_put(struct sync *s, mono_t now, struct rbuf *bytes, uint64_t version)
+{
+	struct ct ct, old;
+	struct store_entry *entry;
+	enum drop_reason reason = codec_decode(&schema_ct, bytes, &ct);
+	bool is_known, is_changed;
+
+	if (reason)
+		return reason;
+	entry = store_find(s->store, &ct);
+	is_known = entry && !(entry->flags & ENTRY_TOMB);
+	is_changed = store_differs(s->store, entry, &ct);
+	if (is_known && is_changed) {
+		store_read(s->store, entry, &old);
+		/* A translation cannot be updated: the key has begun a new life. */
+		if (!is_same_nat(&old, &ct) && (entry->flags & ENTRY_IN_KERNEL)) {
+			apply_delete(s, &ct);
+			entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
+		}
+	}
+	if (store_put(s->store, &ct, version, &entry) < 0) {
+		s->stats.table_full++;
+		return DROP_TABLE_FULL;
+	}
+	entry->stamp = s->stamp;
+	*(is_known ? &s->stats.updated_heard : &s->stats.created_heard) += 1;
+	/* A walk repeats what the kernel has already. */
+	if (is_changed || !(entry->flags & ENTRY_IN_KERNEL))
+		apply_put(s, now, entry);
+	return DROP_NONE;
+}
+
+static enum drop_reason take_delete(struct sync *s, struct rbuf *bytes)
+{
+	struct ct key;
+	struct store_entry *entry;
+	enum drop_reason reason = codec_decode(store_key_schema(s->store), bytes, &key);
+
+	if (reason)
+		return reason;
+	entry = store_find(s->store, &key);
+	s->stats.deleted_heard++;
+	if (!entry)
+		return DROP_NONE;
+	if (!(entry->flags & ENTRY_TOMB))
+		apply_delete(s, &key);
+	store_drop(s->store, entry);
+	return DROP_NONE;
+}
+
+/* Everything of a frame beyond the cursor; stops at the first record that does not parse. */
+static enum drop_reason take_records(struct sync *s, mono_t now, uint64_t version,
+				     struct rbuf *records)
+{
+	while (rbuf_left(records)) {
+		uint64_t step = rbuf_varint(records);
+		uint8_t op = rbuf_u8(records);
+		uint64_t len = rbuf_varint(records);
+		struct rbuf bytes = rbuf_cut(records, len > LIMIT_RECORD_BYTES ? SIZE_MAX : len);
+		enum drop_reason reason;
+
+		if (records->failed)
+			return DROP_TRUNCATED;
+		if (step == 0 || step > STORE_IS_CURSOR - 1 - version || op > 1)
+			return DROP_RANGE;
+		version += step;
+		if (version <= s->cursor)
+			continue;
+		reason = op ? take_delete(s, &bytes) : take_put(s, now, &bytes, version);
+		if (reason && reason != DROP_TABLE_FULL)
+			return reason;
+		if (reason)
+			drop_count(&s->stats.drops, reason);
+		s->cursor = version;
+	}
+	return records->failed ? DROP_TRUNCATED : DROP_NONE;
+}
+
+/* The walk is complete: what it did not confirm does not exist any more. */
+static void sweep_unconfirmed(struct sync *s)
+{
+	for (struct store_entry *e = store_first(s->store), *next; e; e = next) {
+		struct ct key;
+
+		next = store_after(s->store, e);
+		if (e->stamp == s->stamp)
+			continue;
+		if (!(e->flags & ENTRY_TOMB)) {
+			store_read(s->store, e, &key);
+			apply_delete(s, &key);
+		}
+		store_drop(s->store, e);
+	}
+	s->is_walking = false;
+}
+
+static bool is_equal(const struct sync *s, const struct sync_data *head)
+{
+	return head->count == store_live(s->store) && head->digest == store_digest(s->store);
+}
+
+static void prove(struct sync *s, mono_t now, const struct sync_data *head)
+{
+	if (!is_equal(s, head)) {
+		s->stats.digest_mismatches++;
+		ask_walk(s, now);
+		return;
+	}
+	s->proven = head->head;
+	s->proven_at = now;
+	s->walk_pause_ns = WALK_PAUSE_NS;
+	if (!s->is_proven) {
+		s->is_proven = true;
+		s->acked_at = MONO_ZERO;
+		s->ops->on_ready(s->arg, s->term, true);
+	}
+}
+
+/* A new primary's stream: our own cursor means nothing until count and digest agree at rest. */
+static void adopt(struct sync *s, mono_t now, const struct sync_data *head, bool is_empty)
+{
+	if (!is_empty || !HAS(head, SYNC_DATA_COUNT) || HAS(head, SYNC_DATA_TO) ||
+	    !is_equal(s, head)) {
+		ask_walk(s, now);
+		return;
+	}
+	s->is_synced = true;
+	s->cursor = head->head;
+	store_raise_head(s->store, head->head);
+	prove(s, now, head);
+}
+
+enum drop_reason inbox_on_data(struct sync *s, mono_t now, const struct sync_data *head,
+			       struct rbuf *records)
+{
+	bool is_at_head = HAS(head, SYNC_DATA_COUNT) && HAS(head, SYNC_DATA_DIGEST);
+	enum drop_reason reason;
+
+	if (HAS(head, SYNC_DATA_TO) && strcmp(head->to, s->config.serial) != 0)
+		return DROP_NONE;
+	if (HAS(head, SYNC_DATA_WALK) && (!s->is_walking || head->walk != s->walk))
+		return DROP_STALE_VERSION;
+	s->stats.frames_heard++;
+	if (head->head > s->head_heard)
+		s->head_heard = head->head;
+	if (!s->is_synced) {
+		adopt(s, now, head, rbuf_left(records) == 0);
+		return DROP_NONE;
+	}
+	if (HAS(head, SYNC_DATA_WALK))
+		s->has_walk_frame = true;
+	else if (s->is_walking && !s->has_walk_frame)
+		return DROP_NONE; /* the live stream goes on beside the walk we asked for */
+	if (head->prev > s->cursor) {
+		/* Live frames run ahead of a walk; only when the walk stands still is its end
+		 * lost, and asked for again. */
+		if (s->is_walking && !HAS(head, SYNC_DATA_TO) &&
+		    mono_sub(now, s->progress_at) < PROGRESS_NS)
+			return DROP_NONE;
+		s->stats.gaps++;
+		s->want = SYNC_WANT_NEXT;
+		return DROP_GAP;
+	}
+	reason = take_records(s, now, head->prev, records);
+	if (reason)
+		return reason;
+	s->want = SYNC_WANT_NOTHING;
+	s->progress_at = now;
+	s->frames_unacked++;
+	s->is_ack_due = true;
+	if (!is_at_head || head->head < s->cursor)
+		return DROP_NONE;
+	s->cursor = head->head;
+	store_raise_head(s->store, head->head);
+	if (s->is_walking)
+		sweep_unconfirmed(s);
+	prove(s, now, head);
+	return DROP_NONE;
+}
+
+static void say_ack(struct sync *s, mono_t now)
+{
+	struct sync_ack ack = { .term = s->term, .cursor = s->is_synced ? s->cursor : 0,
+				.want = (uint8_t)s->want };
+	struct wbuf *w = s->ops->frame_begin(s->arg);
+
+	if (!w)
+		return;
+	SET_HAS(&ack, SYNC_ACK_TERM);
+	SET_HAS(&ack, SYNC_ACK_CURSOR);
+	SET_HAS(&ack, SYNC_ACK_WANT);
+	if (s->is_proven) {
+		ack.proven = s->proven;
+		SET_HAS(&ack, SYNC_ACK_PROVEN);
+	}
+	if (s->is_walking) {
+		ack.walk = s->walk;
+		SET_HAS(&ack, SYNC_ACK_WALK);
+	}
+	codec_encode(&schema_sync_ack, &ack, UINT64_MAX, w);
+	s->ops->frame_end(s->arg, SYNC_TYPE_ACK);
+	s->acked_at = now;
+	s->frames_unacked = 0;
+	s->is_ack_due = false;
+	if (s->want)
+		s->asked_at = now;
+}
+
+void inbox_step(struct sync *s, mono_t now, mono_t *wake)
+{
+	mono_t due;
+
+	if (!s->is_synced)
+		ask_walk(s, now);
+	if (s->is_walking && !s->has_walk_frame)
+		s->want = SYNC_WANT_ALL;
+	if (!s->is_synced)
+		sync_wake(wake, mono_add(s->walk_asked_at, s->walk_pause_ns));
+	/* A walk or a gap whose answer was lost is asked for again. */
+	due = mono_add(s->acked_at, s->is_ack_due ? ACK_NS : ACK_REST_NS);
+	if (s->want)
+		due = mono_min(due, mono_add(s->asked_at, ASK_NS));
+	if (mono_reached(now, due) || s->frames_unacked >= ACK_FRAMES) {
+		say_ack(s, now);
+		due = mono_add(now, s->want ? ASK_NS : ACK_REST_NS);
+	}
+	sync_wake(wake, due);
+}

@@ -1,0 +1,311 @@
+/* outbox.c: says the store to the other members, in version order
+ *
+ * One group stream serves all members that keep up; who lacks something gets frames of its own
+ * from where it is, until it has reached the group's position. Both are a cursor in the same
+ * list, so a change that was overtaken by a newer one is said once. Nothing is queued per peer.
+ */
+#include "sync/sync_internal.h"
+
+#include <string.h>
+
+/* A frame: u16 length of the records, the records, then the sync_data head to its end. */
+enum { RECORDS_LEN_BYTES = 2, HEAD_ROOM = 96, RECORD_ROOM = 10 + 1 + 3 };
+
+static void put_head(struct sync *s, struct wbuf *w, uint64_t prev, bool is_at_head,
+		     const struct sync_peer *to)
+{
+	struct sync_data head = { .term = s->term, .prev = prev, .head = store_head(s->store) };
+
+	SET_HAS(&head, SYNC_DATA_TERM);
+	SET_HAS(&head, SYNC_DATA_PREV);
+	SET_HAS(&head, SYNC_DATA_HEAD);
+	if (is_at_head) {
+		head.count = store_live(s->store);
+		head.digest = store_digest(s->store);
+		SET_HAS(&head, SYNC_DATA_COUNT);
+		SET_HAS(&head, SYNC_DATA_DIGEST);
+	}
+	if (to) {
+		memcpy(head.to, to->serial, sizeof(head.to));
+		SET_HAS(&head, SYNC_DATA_TO);
+		if (to->walk) {
+			head.walk = to->walk;
+			SET_HAS(&head, SYNC_DATA_WALK);
+		}
+	}
+	codec_encode(&schema_sync_data, &head, UINT64_MAX, w);
+}
+
+static void count_said(struct sync *s, const struct store_entry *entry)
+{
+	if (entry->flags & ENTRY_TOMB)
+		s->stats.deleted_sent++;
+	else
+		s->stats.created_sent++;
+}
+
+/* Packs and sends one frame from the cursor on; false when the link cannot take it now. */
+static bool say_frame(struct sync *s, mono_t now, struct store_cursor *cursor,
+		      const struct sync_peer *to)
+{
+	struct wbuf *w = s->ops->frame_begin(s->arg);
+	uint64_t prev = cursor->position;
+	struct store_entry *entry;
+	uint8_t *length;
+	size_t start;
+
+	if (!w)
+		return false;
+	length = wbuf_reserve(w, RECORDS_LEN_BYTES);
+	start = wbuf_len(w);
+	while ((entry = store_cursor_peek(s->store, cursor)) &&
+	       wbuf_left(w) >= (size_t)entry->len + RECORD_ROOM + HEAD_ROOM) {
+		wbuf_varint(w, entry->node.version - cursor->position);
+		wbuf_u8(w, entry->flags & ENTRY_TOMB ? 1 : 0);
+		wbuf_varint(w, entry->len);
+		wbuf_bytes(w, entry->bytes, entry->len);
+		store_cursor_pass(cursor, entry);
+		count_said(s, entry);
+	}
+	if (length) {
+		struct wbuf at = wbuf_of(length, RECORDS_LEN_BYTES);
+
+		wbuf_be16(&at, (uint16_t)(wbuf_len(w) - start));
+	}
+	if (!entry)
+		cursor->position = store_head(s->store);
+	put_head(s, w, prev, !entry, to);
+	s->ops->frame_end(s->arg, SYNC_TYPE_DATA);
+	s->stats.frames_sent++;
+	if (!to)
+		s->said_at = now;
+	return true;
+}
+
+void outbox_mark(struct sync *s, mono_t now, size_t bytes)
+{
+	if (s->role != SYNC_PRIMARY)
+		return;
+	if (mono_is_zero(s->pending_since))
+		s->pending_since = now;
+	s->pending_bytes += bytes + RECORD_ROOM;
+}
+
+struct sync_peer *outbox_peer(struct sync *s, const char *serial)
+{
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+		if (s->peers[i].is_used && strcmp(s->peers[i].serial, serial) == 0)
+			return &s->peers[i];
+	return NULL;
+}
+
+uint64_t outbox_acked_by_all(const struct sync *s)
+{
+	uint64_t least = store_head(s->store);
+
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+		if (s->peers[i].is_used && s->peers[i].acked < least)
+			least = s->peers[i].acked;
+	return least;
+}
+
+void outbox_begin(struct sync *s, mono_t now)
+{
+	store_cursor_seek(s->store, &s->group, store_head(s->store));
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
+		struct sync_peer *p = &s->peers[i];
+
+		p->is_joined = true;
+		p->has_acked = false;
+		p->acked = 0;
+		p->walk = 0;
+		p->proven = 0;
+		p->proven_at = MONO_ZERO;
+		p->progress_at = now;
+	}
+	s->pending_since = MONO_ZERO;
+	s->pending_bytes = 0;
+	s->age_count = 0;
+	s->said_at = mono_add(now, -KEEPALIVE_NS);
+}
+
+void sync_on_members(struct sync *s, mono_t now, const char (*serials)[17], unsigned count)
+{
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
+		struct sync_peer *p = &s->peers[i];
+		bool is_living = false;
+
+		for (unsigned k = 0; k < count; k++)
+			is_living |= p->is_used && strcmp(p->serial, serials[k]) == 0;
+		p->is_used = is_living;
+	}
+	for (unsigned k = 0; k < count && k < LIMIT_MEMBERS - 1; k++) {
+		struct sync_peer *p = NULL;
+
+		if (outbox_peer(s, serials[k]))
+			continue;
+		for (unsigned i = 0; i < LIMIT_MEMBERS - 1 && !p; i++)
+			p = s->peers[i].is_used ? NULL : &s->peers[i];
+		if (!p)
+			return;
+		memcpy(p->serial, serials[k], sizeof(p->serial));
+		p->is_used = true;
+		p->is_joined = true;
+		p->has_acked = false;
+		p->acked = 0;
+		p->walk = 0;
+		p->proven = 0;
+		p->proven_at = MONO_ZERO;
+		p->heard_at = now;
+		p->progress_at = now;
+	}
+}
+
+static void rewind_peer(struct sync *s, struct sync_peer *p, mono_t now, uint64_t to)
+{
+	p->is_joined = false;
+	p->in_flight = 0;
+	p->rewound_at = now;
+	p->progress_at = now;
+	store_cursor_seek(s->store, &p->cursor, to);
+}
+
+enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
+			       const struct sync_ack *ack)
+{
+	struct sync_peer *p = outbox_peer(s, from);
+	bool is_again;
+
+	if (s->role != SYNC_PRIMARY || ack->term != s->term)
+		return DROP_STALE_TERM;
+	if (!p)
+		return DROP_UNKNOWN_SENDER;
+	if (ack->cursor > store_head(s->store) || ack->want > SYNC_WANT_ALL)
+		return DROP_RANGE;
+	is_again = mono_sub(now, p->rewound_at) < ASK_NS;
+	p->heard_at = now;
+	p->has_acked = true;
+	if (ack->cursor != p->acked) {
+		p->progress_at = now;
+		p->in_flight = 0;
+	}
+	p->acked = ack->cursor;
+	if (HAS(ack, SYNC_ACK_PROVEN)) {
+		if (ack->proven > p->proven || !p->proven)
+			p->proven_at = now;
+		p->proven = ack->proven;
+	}
+	if (ack->want == SYNC_WANT_ALL && (ack->walk != p->walk || !is_again)) {
+		s->stats.walks_served += ack->walk != p->walk;
+		p->walk = ack->walk;
+		rewind_peer(s, p, now, 0);
+	} else if (ack->want == SYNC_WANT_NEXT && (p->is_joined || !is_again)) {
+		s->stats.resends++;
+		rewind_peer(s, p, now, ack->cursor);
+	}
+	return DROP_NONE;
+}
+
+static void remember_age(struct sync *s, mono_t now)
+{
+	unsigned at = (s->age_head + s->age_count) % AGE_SAMPLES;
+
+	if (s->age_count == AGE_SAMPLES) {
+		/* Full: the newest sample stands for what came since. */
+		s->ages[(at + AGE_SAMPLES - 1) % AGE_SAMPLES].version = store_head(s->store);
+		return;
+	}
+	s->ages[at].version = store_head(s->store);
+	s->ages[at].at = now;
+	s->age_count++;
+}
+
+static bool is_waiting(const struct sync *s)
+{
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+		if (s->peers[i].is_used && !s->peers[i].has_acked)
+			return true;
+	return outbox_acked_by_all(s) < store_head(s->store);
+}
+
+static void say_group(struct sync *s, mono_t now, mono_t *wake)
+{
+	mono_t due = mono_add(s->pending_since, FLUSH_NS);
+	uint64_t acked = outbox_acked_by_all(s);
+
+	while (s->age_count && s->ages[s->age_head].version <= acked) {
+		s->age_head = (s->age_head + 1) % AGE_SAMPLES;
+		s->age_count--;
+	}
+	if (!mono_is_zero(s->pending_since) &&
+	    (s->pending_bytes >= FLUSH_BYTES || mono_reached(now, due))) {
+		unsigned budget = FRAMES_PER_STEP;
+
+		remember_age(s, s->pending_since);
+		while (store_cursor_peek(s->store, &s->group)) {
+			if (budget-- == 0 || !say_frame(s, now, &s->group, NULL)) {
+				sync_wake(wake, mono_add(now, MS(5)));
+				return;
+			}
+		}
+		s->pending_since = MONO_ZERO;
+		s->pending_bytes = 0;
+	}
+	if (!mono_is_zero(s->pending_since)) {
+		sync_wake(wake, due);
+		return;
+	}
+	/* At rest: the digest now and then; while something is not acknowledged, more often. */
+	due = mono_add(s->said_at, is_waiting(s) ? TAIL_NS : KEEPALIVE_NS);
+	if (mono_reached(now, due))
+		due = mono_add(now, say_frame(s, now, &s->group, NULL) ? TAIL_NS : MS(5));
+	sync_wake(wake, due);
+}
+
+static void say_peer(struct sync *s, struct sync_peer *p, mono_t now, mono_t *wake)
+{
+	if (mono_sub(now, p->progress_at) >= PROGRESS_NS && p->in_flight) {
+		s->stats.resends++;
+		rewind_peer(s, p, now, p->acked);
+	}
+	while (p->in_flight < CATCH_UP_WINDOW) {
+		if (!say_frame(s, now, &p->cursor, p)) {
+			sync_wake(wake, mono_add(now, MS(1)));
+			return;
+		}
+		p->in_flight++;
+		if (p->cursor.position >= s->group.position) {
+			p->is_joined = true;
+			p->in_flight = 0;
+			p->walk = 0;
+			return;
+		}
+	}
+	sync_wake(wake, mono_add(p->progress_at, PROGRESS_NS));
+}
+
+void outbox_step(struct sync *s, mono_t now, mono_t *wake)
+{
+	bool has_peer = false;
+
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+		has_peer |= s->peers[i].is_used;
+	if (!has_peer) {
+		/* Nobody to tell: whoever comes gets everything from 0. */
+		store_cursor_seek(s->store, &s->group, store_head(s->store));
+		s->pending_since = MONO_ZERO;
+		s->pending_bytes = 0;
+		s->age_count = 0;
+		store_forget_tombs(s->store, store_head(s->store));
+		return;
+	}
+	say_group(s, now, wake);
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+		if (s->peers[i].is_used && !s->peers[i].is_joined)
+			say_peer(s, &s->peers[i], now, wake);
+	store_forget_tombs(s->store, outbox_acked_by_all(s));
+	/* A peer that never acknowledges must not make tombstones grow without bound; it is
+	 * repaired by its digest. */
+	if (store_tombs(s->store) > s->config.max_sessions / 2)
+		store_forget_tombs(s->store, store_head(s->store));
+}

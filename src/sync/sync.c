@@ -1,0 +1,285 @@
+/* sync.c: the two sides of replication and what moves between them */
+#include "sync/sync_internal.h"
+
+#include "base/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct sync *sync_new(const struct sync_config *config, const struct sync_ops *ops, void *arg,
+		      mono_t now)
+{
+	struct sync *s = xcalloc(1, sizeof(*s));
+
+	s->config = *config;
+	s->ops = ops;
+	s->arg = arg;
+	s->store = store_new(&schema_ct, &config->keys, config->max_sessions);
+	s->walk_asked_at = mono_add(now, -WALK_PAUSE_NS);
+	store_cursor_init(s->store, &s->group);
+	store_cursor_init(s->store, &s->sweep);
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+		store_cursor_init(s->store, &s->peers[i].cursor);
+	return s;
+}
+
+void sync_free(struct sync *s)
+{
+	if (!s)
+		return;
+	hashq_clear(&s->fence);
+	hashq_clear(&s->retry);
+	store_cursor_fini(&s->group);
+	store_cursor_fini(&s->sweep);
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+		store_cursor_fini(&s->peers[i].cursor);
+	store_free(s->store);
+	free(s);
+}
+
+static void drop_retries(struct sync *s)
+{
+	for (const struct hashq_item *it; (it = hashq_peek(&s->retry)); hashq_pop(&s->retry)) {
+		struct store_entry *entry = store_find_hash(s->store, it->hash);
+
+		if (entry)
+			entry->flags &= (uint16_t)~ENTRY_RETRY;
+	}
+}
+
+static void begin_sweep(struct sync *s)
+{
+	store_cursor_seek(s->store, &s->sweep, 0);
+	s->is_sweeping = true;
+}
+
+void sync_on_role(struct sync *s, mono_t now, enum sync_role role, const char *primary,
+		  uint64_t term)
+{
+	enum sync_role old = s->role;
+
+	if (role == old && term == s->term && strcmp(primary, s->primary) == 0)
+		return;
+	s->role = role;
+	s->term = term;
+	memset(s->primary, 0, sizeof(s->primary));
+	memcpy(s->primary, primary, strnlen(primary, sizeof(s->primary) - 1));
+	if (!s->config.is_enabled) {
+		if (role == SYNC_SECONDARY)
+			s->ops->on_ready(s->arg, term, true);
+		return;
+	}
+	switch (role) {
+	case SYNC_IDLE:
+		fence_discard(s);
+		break;
+	case SYNC_PRIMARY:
+		drop_retries(s);
+		outbox_begin(s, now);
+		if (old != SYNC_PRIMARY) {
+			begin_sweep(s);
+			s->is_dump_wanted = true;
+		}
+		break;
+	case SYNC_SECONDARY:
+		/* What the old role was about to delete may be alive at the new primary. */
+		fence_discard(s);
+		store_forget_tombs(s->store, store_head(s->store));
+		s->is_dump_wanted = false;
+		if (old != SYNC_SECONDARY)
+			begin_sweep(s);
+		inbox_begin(s, now);
+		break;
+	}
+}
+
+void sync_set_enabled(struct sync *s, mono_t now, bool is_enabled)
+{
+	enum sync_role role = s->role;
+	char primary[17];
+
+	if (is_enabled == s->config.is_enabled)
+		return;
+	s->config.is_enabled = is_enabled;
+	if (!is_enabled) {
+		fence_discard(s);
+		drop_retries(s);
+		for (struct store_entry *e = store_first(s->store), *next; e; e = next) {
+			struct ct key;
+
+			next = store_after(s->store, e);
+			if (role == SYNC_SECONDARY && !(e->flags & ENTRY_TOMB)) {
+				store_read(s->store, e, &key);
+				apply_delete(s, &key);
+			}
+			store_drop(s->store, e);
+		}
+	}
+	/* Begin the role anew under the new setting. */
+	memcpy(primary, s->primary, sizeof(primary));
+	s->role = SYNC_IDLE;
+	s->primary[0] = 0;
+	sync_on_role(s, now, role, primary, s->term);
+}
+
+void sync_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
+{
+	if (!s->config.is_enabled)
+		return;
+	switch (s->role) {
+	case SYNC_PRIMARY:
+		owner_on_seen(s, now, seen);
+		break;
+	case SYNC_SECONDARY:
+		if (seen->news == CT_NEWS_DESTROY) {
+			apply_lost(s, now, seen);
+		} else if (seen->news == CT_NEWS_DUMP) {
+			struct store_entry *entry = store_find(s->store, &seen->ct);
+
+			if (entry)
+				entry->stamp = s->stamp;
+		}
+		break;
+	case SYNC_IDLE:
+		break;
+	}
+}
+
+void sync_on_dump_done(struct sync *s, mono_t now, int error)
+{
+	if (!s->is_dumping)
+		return;
+	s->is_dumping = false;
+	if (error)
+		s->is_dump_wanted = true;
+	else if (s->dump_stamp != s->stamp)
+		return; /* a walk has begun since: it repairs more than the dump could */
+	else if (s->role == SYNC_PRIMARY)
+		owner_on_dump_done(s, now);
+	else if (s->role == SYNC_SECONDARY)
+		apply_on_dump_done(s, now);
+}
+
+void sync_on_overrun(struct sync *s, mono_t now)
+{
+	(void)now;
+	if (s->config.is_enabled && s->role != SYNC_IDLE)
+		s->is_dump_wanted = true;
+}
+
+void sync_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie, int error)
+{
+	apply_on_verdict(s, now, op, cookie, error);
+}
+
+static enum drop_reason on_data(struct sync *s, mono_t now, const char *from, struct rbuf *payload)
+{
+	uint16_t len = rbuf_be16(payload);
+	struct rbuf records = rbuf_cut(payload, len);
+	struct sync_data head;
+	enum drop_reason reason;
+
+	if (payload->failed)
+		return DROP_TRUNCATED;
+	reason = codec_decode(&schema_sync_data, payload, &head);
+	if (reason)
+		return reason;
+	if (s->role != SYNC_SECONDARY || strcmp(from, s->primary) != 0)
+		return DROP_NOT_PRIMARY;
+	if (head.term != s->term)
+		return DROP_STALE_TERM;
+	return inbox_on_data(s, now, &head, &records);
+}
+
+enum drop_reason sync_on_message(struct sync *s, mono_t now, const char *from, uint8_t type,
+				 struct rbuf *payload)
+{
+	enum drop_reason reason = DROP_TYPE;
+	struct sync_ack ack;
+
+	if (!s->config.is_enabled)
+		return DROP_NONE;
+	if (type == SYNC_TYPE_DATA) {
+		reason = on_data(s, now, from, payload);
+	} else if (type == SYNC_TYPE_ACK) {
+		reason = codec_decode(&schema_sync_ack, payload, &ack);
+		/* Acknowledgements are broadcast: only the primary listens. */
+		if (!reason && s->role != SYNC_PRIMARY)
+			return DROP_NONE;
+		if (!reason)
+			reason = outbox_on_ack(s, now, from, &ack);
+	}
+	return drop_count(&s->stats.drops, reason);
+}
+
+mono_t sync_step(struct sync *s, mono_t now)
+{
+	mono_t wake = MONO_NEVER;
+
+	if (!s->config.is_enabled)
+		return wake;
+	switch (s->role) {
+	case SYNC_IDLE:
+		break;
+	case SYNC_PRIMARY:
+		owner_step(s, now, &wake);
+		outbox_step(s, now, &wake);
+		break;
+	case SYNC_SECONDARY:
+		apply_step(s, now, &wake);
+		inbox_step(s, now, &wake);
+		break;
+	}
+	return wake;
+}
+
+struct store *sync_store(struct sync *s)
+{
+	return s->store;
+}
+
+static void view_peers(const struct sync *s, struct sync_view *v)
+{
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
+		const struct sync_peer *p = &s->peers[i];
+		struct sync_peer_view *out;
+
+		if (!p->is_used)
+			continue;
+		out = &v->peers[v->peer_count++];
+		memcpy(out->serial, p->serial, sizeof(out->serial));
+		out->cursor = p->acked;
+		out->proven = p->proven;
+		out->proven_at = p->proven_at;
+		out->heard_at = p->heard_at;
+		out->is_joined = p->is_joined;
+		if (v->peer_count == 1 || mono_before(p->proven_at, v->proven_at))
+			v->proven_at = p->proven_at;
+	}
+}
+
+void sync_view(const struct sync *s, mono_t now, struct sync_view *v)
+{
+	memset(v, 0, sizeof(*v));
+	v->role = s->role;
+	v->term = s->term;
+	v->head = store_head(s->store);
+	v->cursor = s->cursor;
+	v->sessions = store_live(s->store);
+	v->tombs = store_tombs(s->store);
+	v->store_bytes = store_bytes(s->store);
+	v->digest = store_digest(s->store);
+	v->in_flight = s->in_flight;
+	v->stats = s->stats;
+	if (s->role == SYNC_PRIMARY) {
+		v->unacknowledged = v->head - outbox_acked_by_all(s);
+		v->differing = v->unacknowledged;
+		if (s->age_count && v->unacknowledged)
+			v->oldest_unacked_ns = mono_sub(now, s->ages[s->age_head].at);
+		view_peers(s, v);
+	} else if (s->role == SYNC_SECONDARY) {
+		v->unacknowledged = s->head_heard > s->cursor ? s->head_heard - s->cursor : 0;
+		v->differing = v->unacknowledged + s->in_flight + s->retry.count;
+		v->proven_at = s->proven_at;
+	}
+}

@@ -1,0 +1,155 @@
+/* sync_internal.h: what the files of the sync room share; nobody else includes it */
+#ifndef FK_SYNC_SYNC_INTERNAL_H
+#define FK_SYNC_SYNC_INTERNAL_H
+
+#include "sync/sync.h"
+
+enum {
+	/* Frames a member that catches up may have in flight (64 * 1.5 kB fits any socket buffer). */
+	CATCH_UP_WINDOW = 64,
+	/* Frames of one group flush or catch-up turn, so that a turn stays short. */
+	FRAMES_PER_STEP = 64,
+	/* Entries a sweep handles in one turn. */
+	SWEEP_PER_STEP = 512,
+	/* Bytes of waiting changes that are flushed without waiting for FLUSH_NS. */
+	FLUSH_BYTES = 1200,
+	/* Samples of (version, time) for the age of what is not acknowledged. */
+	AGE_SAMPLES = 1024,
+	ACK_FRAMES = 8,
+};
+
+#define FLUSH_NS      MS(1)   /* a change waits at most this long for company */
+#define KEEPALIVE_NS  SEC(1)  /* empty frame at rest */
+#define TAIL_NS       MS(20)  /* empty frame while something is not acknowledged */
+#define ACK_NS        MS(5)
+#define ACK_REST_NS   MS(500)
+#define ASK_NS        MS(20)  /* between two requests for the same gap */
+#define WALK_PAUSE_NS MS(200) /* between two walks from 0, at first */
+#define WALK_PAUSE_MAX_NS SEC(10)
+#define PROGRESS_NS   MS(50)  /* catch-up without progress is sent again */
+#define RETRY_NS      SEC(1)  /* what the kernel refused */
+#define SETTLE_NS     SEC(2)  /* after a disturbance deletes stay parked */
+
+/* A queue of key hashes with a due time; grows to the number of sessions at most. */
+struct hashq_item {
+	uint64_t hash;
+	mono_t due;
+	bool is_suspect; /* may be gone without having ended: ask the kernel first */
+};
+struct hashq {
+	struct hashq_item *items;
+	size_t head, count, size;
+};
+
+struct sync_peer {
+	char serial[17];
+	bool is_used;
+	bool is_joined;      /* takes the group stream */
+	bool has_acked;      /* in this term */
+	struct store_cursor cursor; /* while it catches up */
+	uint64_t acked;
+	uint64_t walk;
+	unsigned in_flight;
+	mono_t progress_at;
+	mono_t rewound_at;
+	uint64_t proven;
+	mono_t proven_at;
+	mono_t heard_at;
+};
+
+struct sync {
+	struct sync_config config;
+	const struct sync_ops *ops;
+	void *arg;
+	struct store *store;
+
+	enum sync_role role;
+	char primary[17];
+	uint64_t term;
+	struct sync_stats stats;
+	uint32_t stamp;           /* number of the walk, dump or sweep that marks entries */
+
+	/* owner */
+	struct hashq fence;
+	mono_t settled_at;        /* until then deletes are parked */
+	bool is_dump_wanted, is_dumping;
+	uint64_t dump_head;       /* store head when the dump began */
+	uint32_t dump_stamp;
+	struct store_cursor sweep; /* timeouts after a takeover, copy bits after a demotion */
+	bool is_sweeping;
+
+	/* outbox */
+	struct store_cursor group;
+	struct sync_peer peers[LIMIT_MEMBERS - 1];
+	mono_t pending_since;     /* zero: nothing waits */
+	size_t pending_bytes;
+	mono_t said_at;
+	struct { uint64_t version; mono_t at; } ages[AGE_SAMPLES];
+	unsigned age_head, age_count;
+
+	/* inbox */
+	uint64_t cursor, head_heard;
+	bool is_synced;           /* the cursor belongs to this primary's stream */
+	bool is_walking, has_walk_frame;
+	uint64_t walk;
+	mono_t walk_asked_at, asked_at, acked_at;
+	mono_t progress_at;       /* a frame was applied */
+	int64_t walk_pause_ns;    /* doubles while walks do not make us equal */
+	enum sync_want want;
+	unsigned frames_unacked;
+	bool is_ack_due;
+	bool is_proven;
+	uint64_t proven;
+	mono_t proven_at;
+
+	/* apply */
+	struct hashq retry;
+	unsigned in_flight;
+};
+
+void hashq_push(struct hashq *q, uint64_t hash, mono_t due, bool is_suspect);
+const struct hashq_item *hashq_peek(const struct hashq *q);
+void hashq_pop(struct hashq *q);
+void hashq_clear(struct hashq *q);
+
+/* fence.c */
+void fence_doom(struct sync *s, mono_t now, struct store_entry *entry, bool is_suspect);
+void fence_discard(struct sync *s);
+void fence_step(struct sync *s, mono_t now, mono_t *wake);
+
+/* owner.c */
+void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen);
+void owner_on_dump_done(struct sync *s, mono_t now);
+void owner_dump(struct sync *s);
+void owner_remove(struct sync *s, mono_t now, struct store_entry *entry);
+void owner_step(struct sync *s, mono_t now, mono_t *wake);
+
+/* outbox.c */
+void outbox_begin(struct sync *s, mono_t now);
+void outbox_mark(struct sync *s, mono_t now, size_t bytes);
+enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
+			       const struct sync_ack *ack);
+void outbox_step(struct sync *s, mono_t now, mono_t *wake);
+uint64_t outbox_acked_by_all(const struct sync *s);
+struct sync_peer *outbox_peer(struct sync *s, const char *serial);
+
+/* inbox.c */
+void inbox_begin(struct sync *s, mono_t now);
+enum drop_reason inbox_on_data(struct sync *s, mono_t now, const struct sync_data *head,
+			       struct rbuf *records);
+void inbox_step(struct sync *s, mono_t now, mono_t *wake);
+
+/* apply.c */
+void apply_put(struct sync *s, mono_t now, struct store_entry *entry);
+void apply_delete(struct sync *s, const struct ct *key);
+void apply_lost(struct sync *s, mono_t now, const struct ct_seen *seen);
+void apply_on_dump_done(struct sync *s, mono_t now);
+void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie, int error);
+void apply_step(struct sync *s, mono_t now, mono_t *wake);
+
+static inline void sync_wake(mono_t *wake, mono_t at)
+{
+	*wake = mono_min(*wake, at);
+}
+
+#endif
