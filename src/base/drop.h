@@ -1,7 +1,8 @@
 /* drop.h: every reason for which input from a network is refused, with its text
  *
  * A decoder returns one of these, never a log line. Reasons are counted per plane (heartbeat,
- * session sync) and shown by `diagnose sys ha drops`. Add a row, never an `if` that forgets to count.
+ * session sync) and shown by `diagnose sys ha drops`. Add a row, never an `if` that forgets to
+ * count.
  */
 #ifndef FK_BASE_DROP_H
 #define FK_BASE_DROP_H

@@ -45,8 +45,8 @@ static inline void list_del(struct list *item)
 }
 
 #define list_for_each(it, head) for (struct list *it = (head)->next; it != (head); it = it->next)
-#define list_for_each_safe(it, head)                                                                \
-	for (struct list *it = (head)->next, *it##_next = it->next; it != (head);                   \
+#define list_for_each_safe(it, head)                                                               \
+	for (struct list *it = (head)->next, *it##_next = it->next; it != (head);                  \
 	     it = it##_next, it##_next = it->next)
 
 #endif

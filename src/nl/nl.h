@@ -5,7 +5,9 @@
  *           overruns counted and told.
  * nl_batch  many requests in flight on one socket: requests are packed into one buffer, sent by
  *           one sendmsg when the buffer is full or nl_batch_flush() is called, and every request
- *           gets exactly one verdict (0 or negative errno), in order of requests.
+ *           gets exactly one verdict (0 or negative errno), in order of requests and always from
+ *           the loop or _drain(), never from within _begin() or _flush(). -ENOBUFS also stands for
+ *           an answer that the kernel could not give: the request may have been carried out.
  * nl_dump   a dump that runs from the loop in slices, each message handed to a callback.
  *
  * All three are libmnl underneath and live on one loop. Nothing allocates after _new().
@@ -55,10 +57,12 @@ uint32_t nl_batch_portid(const struct nl_batch *batch);
  * only while too many requests wait for verdicts (try again after a verdict; count it). */
 struct nlmsghdr *nl_batch_begin(struct nl_batch *batch, uint16_t type, uint16_t flags, size_t room,
 				uint64_t cookie);
+/* A request begun and not ended is dropped by the next _begin(). */
 void nl_batch_end(struct nl_batch *batch, struct nlmsghdr *nlh);
 void nl_batch_flush(struct nl_batch *batch);
 unsigned nl_batch_in_flight(const struct nl_batch *batch);
-/* Sends and waits for every verdict, at most timeout_ns: for start and stop, never on a hot path. */
+/* Sends and waits for every verdict, at most timeout_ns: for start and stop, never on a hot path.
+ * 0, -ETIMEDOUT, or -ECANCELED when a verdict's callback closed the batch. */
 int nl_batch_drain(struct nl_batch *batch, int64_t timeout_ns);
 
 /* `request` is copied (at most 512 bytes; NLM_F_DUMP is the caller's). on_done(0) at the end,

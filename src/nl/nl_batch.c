@@ -22,7 +22,7 @@
 
 enum {
 	ACK_SLOTS = 64,      /* answers a recvmmsg() */
-	ACK_SLOT_BYTES = 64, /* capped acknowledgement: 16 + 4 + 16 bytes; more is cut and not missed */
+	ACK_SLOT_BYTES = 64, /* a capped answer is 36 bytes; more is cut and not missed */
 	ACK_COST = 1280,     /* what one answer takes from the receive buffer: an skb's truesize */
 	IN_FLIGHT_MAX = 4096,
 	IN_FLIGHT_MIN = 64,
@@ -88,7 +88,8 @@ static void take_answer(struct nl_batch *batch, const struct mmsghdr *header,
 	uint32_t number = nlh->nlmsg_seq;
 
 	if (header->msg_len < MNL_NLMSG_HDRLEN + sizeof(answer->error) ||
-	    nlh->nlmsg_type != NLMSG_ERROR || number - batch->first >= batch->sent_end - batch->first)
+	    nlh->nlmsg_type != NLMSG_ERROR ||
+	    number - batch->first >= batch->sent_end - batch->first)
 		return;
 	slot_of(batch, number)->error = answer->error > 0 ? -EPROTO : answer->error;
 	/* Answers come in order: the ones before it, if any, were lost. */
@@ -191,7 +192,7 @@ int nl_batch_open(struct loop *loop, const char *name, int bus, size_t buffer_by
 	batch = xcalloc(1, sizeof(*batch));
 	batch->socket = socket;
 	fd = mnl_socket_get_fd(socket);
-	/* Without it an error would carry the whole request back (Linux before 4.3): only slower. */
+	/* Without it an error would carry its whole request (Linux before 4.3): only slower. */
 	mnl_socket_setsockopt(socket, NETLINK_CAP_ACK, &on, sizeof(on));
 	/* A datagram needs room for itself and its skb (netlink_sendmsg(): -EMSGSIZE). */
 	set_sndbuf(fd, buffer_bytes + 4096);

@@ -55,7 +55,7 @@ static void walk(const char *buffer, size_t len, nl_msg_fn *on_msg, void *arg,
 			if (on_msg)
 				on_msg(arg, nlh);
 		} else if (nlh->nlmsg_type == NLMSG_DONE || nlh->nlmsg_type == NLMSG_ERROR) {
-			/* Both begin with an error number, 0 or negative; old dumps leave it out. */
+			/* Both begin with 0 or a negative error; old dumps leave it out. */
 			answer->is_end = true;
 			if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(int))
 				memcpy(&answer->error, mnl_nlmsg_get_payload(nlh), sizeof(int));
