@@ -3,14 +3,8 @@
 
 #include "base/addr.h"
 
-#include <endian.h>
 #include <string.h>
 #include <sys/socket.h>
-
-/* The hot path reads and writes fields without asking the cursor for each byte: a scalar of any
- * type fits in so many bytes (the longest name, FT_NAME32, has 36), and where the cursor has fewer
- * left it goes over a scratch of that size. */
-enum { SCALAR_MOST = 40 };
 
 /* Numbers are given out in the order of versions, so the fields of version 1 come first. They are
  * told by the presence mask; what follows is self-describing. */
@@ -66,72 +60,14 @@ static void prefix_length(struct wbuf *w, size_t before)
 	wbuf_varint(&hole, len);
 }
 
-static size_t put_varint(uint8_t *out, uint64_t v)
-{
-	size_t n = 0;
-
-	for (; v >= 0x80; v >>= 7)
-		out[n++] = (uint8_t)(v | 0x80);
-	out[n++] = (uint8_t)v;
-	return n;
-}
-
-static size_t put_name(const struct field *f, const uint8_t *p, uint8_t *out)
+static void encode_name(const struct field *f, const uint8_t *p, struct wbuf *w)
 {
 	size_t len = strnlen((const char *)p, f->size);
 
 	if (len == f->size || !is_name(p, len))
-		return 0;
-	out[0] = (uint8_t)len;
-	memcpy(out + 1, p, len);
-	return 1 + len;
-}
-
-/* Writes to `out`, which has SCALAR_MOST bytes; returns how many, 0 when no decoder would take it. */
-static inline size_t put_scalar(const struct schema *s, const struct field *f, const void *obj,
-				uint8_t *out)
-{
-	const uint8_t *p = (const uint8_t *)obj + f->offset;
-	uint16_t v16;
-	uint32_t v32;
-	uint64_t v64;
-	size_t n;
-
-	switch (f->type) {
-	case FT_U8:
-		out[0] = *p;
-		return 1;
-	case FT_U16:
-		memcpy(&v16, p, sizeof(v16));
-		v16 = htobe16(v16);
-		memcpy(out, &v16, sizeof(v16));
-		return sizeof(v16);
-	case FT_U32:
-		memcpy(&v32, p, sizeof(v32));
-		return put_varint(out, v32);
-	case FT_U64:
-		memcpy(&v64, p, sizeof(v64));
-		return put_varint(out, v64);
-	case FT_W32:
-		memcpy(&v32, p, sizeof(v32));
-		v32 = htobe32(v32);
-		memcpy(out, &v32, sizeof(v32));
-		return sizeof(v32);
-	case FT_IP:
-		n = address_size(s, obj);
-		memcpy(out, p + offsetof(struct ipaddr, bytes), 16);
-		return n;
-	case FT_B16:
-	case FT_B6:
-		memcpy(out, p, f->size);
-		return f->size;
-	case FT_NAME:
-	case FT_NAME32:
-		return put_name(f, p, out);
-	case FT_LIST:
-		break;
-	}
-	return 0;
+		w->failed = true;
+	wbuf_u8(w, (uint8_t)len);
+	wbuf_bytes(w, p, len);
 }
 
 static void encode_list(const struct field *f, const void *obj, struct wbuf *w)
@@ -156,124 +92,68 @@ static void encode_list(const struct field *f, const void *obj, struct wbuf *w)
 static void encode_field(const struct schema *s, const struct field *f, const void *obj,
 			 struct wbuf *w)
 {
-	uint8_t scratch[SCALAR_MOST];
-	bool is_roomy = wbuf_left(w) >= SCALAR_MOST;
-	size_t n;
-
-	if (f->type == FT_LIST) {
-		encode_list(f, obj, w);
-		return;
-	}
-	n = put_scalar(s, f, obj, is_roomy ? w->p : scratch);
-	if (n == 0)
-		w->failed = true;
-	else if (is_roomy)
-		w->p += n;
-	else
-		wbuf_bytes(w, scratch, n);
-}
-
-/* 0 when it does not end or is not minimal. */
-static inline size_t take_varint(const uint8_t *in, uint64_t *ret_v)
-{
-	uint64_t v = 0;
-
-	for (unsigned n = 0; n < 10; n++) {
-		uint8_t b = in[n];
-
-		/* As in rbuf_varint(): one bit in the tenth byte, no zero at the end. */
-		if ((n == 9 && b > 1) || (b == 0 && n > 0))
-			break;
-		v |= (uint64_t)(b & 0x7f) << 7 * n;
-		if (!(b & 0x80)) {
-			*ret_v = v;
-			return n + 1;
-		}
-	}
-	return 0;
-}
-
-static enum drop_reason take_name(const struct field *f, const uint8_t *in, size_t left, uint8_t *p,
-				  size_t *ret_n)
-{
-	size_t len = in[0];
-
-	if (left == 0)
-		return DROP_TRUNCATED;
-	if (len >= f->size)
-		return DROP_RANGE;
-	if (len >= left)
-		return DROP_TRUNCATED;
-	if (!is_name(in + 1, len))
-		return DROP_RANGE;
-	memcpy(p, in + 1, len);
-	*ret_n = 1 + len;
-	return DROP_NONE;
-}
-
-/* Reads from `in`, which has SCALAR_MOST bytes, of which only `left` are real; the caller refuses
- * what took more of them. */
-static inline enum drop_reason take_scalar(const struct schema *s, const struct field *f,
-					   const uint8_t *in, size_t left, void *obj, size_t *ret_n)
-{
-	uint8_t *p = (uint8_t *)obj + f->offset;
+	const uint8_t *p = (const uint8_t *)obj + f->offset;
 	uint16_t v16;
 	uint32_t v32;
-	uint64_t v64 = 0;
+	uint64_t v64;
 	size_t n;
 
 	switch (f->type) {
 	case FT_U8:
-		*p = in[0];
-		*ret_n = 1;
-		return DROP_NONE;
+		wbuf_u8(w, *p);
+		return;
 	case FT_U16:
-		memcpy(&v16, in, sizeof(v16));
-		v16 = be16toh(v16);
-		memcpy(p, &v16, sizeof(v16));
-		*ret_n = sizeof(v16);
-		return DROP_NONE;
+		memcpy(&v16, p, sizeof(v16));
+		wbuf_be16(w, v16);
+		return;
 	case FT_U32:
-		n = take_varint(in, &v64);
-		if (n == 0 || v64 > UINT32_MAX)
-			return n == 0 ? DROP_TRUNCATED : DROP_RANGE;
-		v32 = (uint32_t)v64;
-		memcpy(p, &v32, sizeof(v32));
-		*ret_n = n;
-		return DROP_NONE;
+		memcpy(&v32, p, sizeof(v32));
+		wbuf_varint(w, v32);
+		return;
 	case FT_U64:
-		n = take_varint(in, &v64);
-		if (n == 0)
-			return DROP_TRUNCATED;
-		memcpy(p, &v64, sizeof(v64));
-		*ret_n = n;
-		return DROP_NONE;
+		memcpy(&v64, p, sizeof(v64));
+		wbuf_varint(w, v64);
+		return;
 	case FT_W32:
-		memcpy(&v32, in, sizeof(v32));
-		v32 = be32toh(v32);
-		memcpy(p, &v32, sizeof(v32));
-		*ret_n = sizeof(v32);
-		return DROP_NONE;
+		memcpy(&v32, p, sizeof(v32));
+		wbuf_be32(w, v32);
+		return;
 	case FT_IP:
 		n = address_size(s, obj);
 		if (n == 0)
-			return DROP_RANGE;
-		p[offsetof(struct ipaddr, family)] = ((uint8_t *)obj)[s->family_offset];
-		memcpy(p + offsetof(struct ipaddr, bytes), in, n);
-		*ret_n = n;
-		return DROP_NONE;
+			w->failed = true;
+		wbuf_bytes(w, p + offsetof(struct ipaddr, bytes), n);
+		return;
 	case FT_B16:
 	case FT_B6:
-		memcpy(p, in, f->size);
-		*ret_n = f->size;
-		return DROP_NONE;
+		wbuf_bytes(w, p, f->size);
+		return;
 	case FT_NAME:
 	case FT_NAME32:
-		return take_name(f, in, left, p, ret_n);
+		encode_name(f, p, w);
+		return;
 	case FT_LIST:
-		break;
+		encode_list(f, obj, w);
+		return;
 	}
-	return DROP_RANGE;
+}
+
+static enum drop_reason decode_name(const struct field *f, struct rbuf *r, uint8_t *p)
+{
+	size_t len = rbuf_u8(r);
+	const uint8_t *text;
+
+	if (r->failed)
+		return DROP_TRUNCATED;
+	if (len >= f->size)
+		return DROP_RANGE;
+	text = rbuf_view(r, len);
+	if (!text)
+		return DROP_TRUNCATED;
+	if (!is_name(text, len))
+		return DROP_RANGE;
+	memcpy(p, text, len);
+	return DROP_NONE;
 }
 
 /* A cursor over a part that tells its own length. */
@@ -308,22 +188,57 @@ static enum drop_reason decode_list(const struct field *f, struct rbuf *r, void 
 	return DROP_NONE;
 }
 
+/* A reader that ran out is noticed by the caller, once for all fields. */
 static enum drop_reason decode_field(const struct schema *s, const struct field *f, struct rbuf *r,
 				     void *obj)
 {
-	uint8_t scratch[SCALAR_MOST] = { 0 };
-	size_t left = rbuf_left(r), n = 0;
-	const uint8_t *in = r->p;
-	enum drop_reason reason;
+	uint8_t *p = (uint8_t *)obj + f->offset;
+	uint16_t v16;
+	uint32_t v32;
+	uint64_t v64;
+	size_t n;
 
-	if (f->type == FT_LIST)
+	switch (f->type) {
+	case FT_U8:
+		*p = rbuf_u8(r);
+		return DROP_NONE;
+	case FT_U16:
+		v16 = rbuf_be16(r);
+		memcpy(p, &v16, sizeof(v16));
+		return DROP_NONE;
+	case FT_U32:
+		v64 = rbuf_varint(r);
+		if (v64 > UINT32_MAX)
+			return DROP_RANGE;
+		v32 = (uint32_t)v64;
+		memcpy(p, &v32, sizeof(v32));
+		return DROP_NONE;
+	case FT_U64:
+		v64 = rbuf_varint(r);
+		memcpy(p, &v64, sizeof(v64));
+		return DROP_NONE;
+	case FT_W32:
+		v32 = rbuf_be32(r);
+		memcpy(p, &v32, sizeof(v32));
+		return DROP_NONE;
+	case FT_IP:
+		n = address_size(s, obj);
+		if (n == 0)
+			return r->failed ? DROP_TRUNCATED : DROP_RANGE;
+		p[offsetof(struct ipaddr, family)] = ((uint8_t *)obj)[s->family_offset];
+		rbuf_bytes(r, p + offsetof(struct ipaddr, bytes), n);
+		return DROP_NONE;
+	case FT_B16:
+	case FT_B6:
+		rbuf_bytes(r, p, f->size);
+		return DROP_NONE;
+	case FT_NAME:
+	case FT_NAME32:
+		return decode_name(f, r, p);
+	case FT_LIST:
 		return decode_list(f, r, obj);
-	if (left < SCALAR_MOST)
-		in = memcpy(scratch, in, left);
-	reason = take_scalar(s, f, in, left, obj, &n);
-	if (reason)
-		return reason;
-	return rbuf_view(r, n) ? DROP_NONE : DROP_TRUNCATED;
+	}
+	return DROP_RANGE;
 }
 
 /* Fields of later versions, to the end: those we know are read, the others skipped. */
@@ -348,6 +263,8 @@ static enum drop_reason decode_later(const struct schema *s, unsigned first, str
 		reason = decode_field(s, &s->fields[number], &part, obj);
 		if (reason)
 			return reason;
+		if (part.failed)
+			return DROP_TRUNCATED;
 		if (!rbuf_at_end(&part))
 			return DROP_TRAILING;
 		*has |= UINT64_C(1) << number;
@@ -394,6 +311,8 @@ enum drop_reason codec_decode(const struct schema *s, struct rbuf *r, void *ret_
 		if (reason)
 			return reason;
 	}
+	if (r->failed)
+		return DROP_TRUNCATED;
 	reason = decode_later(s, first, r, ret_obj, &has);
 	if (reason)
 		return reason;
