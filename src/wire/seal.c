@@ -187,7 +187,8 @@ static enum drop_reason admit(struct seal *seal, const struct claim *c, uint8_t 
 		sender = sender_take(seal);
 		if (!sender)
 			return DROP_CLUSTER_FULL;
-		*sender = (struct sender){ .is_used = true, .incarnation = c->incarnation, .key = key };
+		*sender = (struct sender){ .is_used = true, .incarnation = c->incarnation };
+		sender->key = key;
 		memcpy(sender->serial, c->serial, SERIAL_BYTES);
 	}
 	if (!replay_accept(&sender->window, c->counter))
@@ -211,8 +212,9 @@ int seal_derive(const char *password, const char *group_name, uint16_t group_id,
 	crypto_generichash_update(&state, id, sizeof(id));
 	crypto_generichash_update(&state, (const uint8_t *)group_name, strlen(group_name));
 	crypto_generichash_final(&state, salt, sizeof(salt));
-	if (*password && crypto_pwhash(key.bytes, sizeof(key.bytes), password, strlen(password), salt,
-				       KEY_PASSES, KEY_MEMORY_BYTES, crypto_pwhash_ALG_ARGON2ID13))
+	if (*password &&
+	    crypto_pwhash(key.bytes, sizeof(key.bytes), password, strlen(password), salt,
+			  KEY_PASSES, KEY_MEMORY_BYTES, crypto_pwhash_ALG_ARGON2ID13))
 		return -ENOMEM;
 	*ret_key = key;
 	sodium_memzero(&key, sizeof(key));

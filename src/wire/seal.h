@@ -50,8 +50,8 @@ struct seal_config {
 	enum seal_plane plane;
 	uint16_t group_id;
 	char serial[17];        /* ours */
-	uint64_t incarnation;   /* ours, random for each seal_new(): counters begin at 1 again, so a
-				 * second seal of the same key and incarnation would repeat nonces */
+	uint64_t incarnation;   /* ours, random for each seal_new(): counters begin at 1 again, so
+				 * another seal of this key and incarnation would repeat nonces */
 };
 
 struct frame_head {
@@ -63,22 +63,22 @@ struct frame_head {
 
 struct seal;
 
-/* Slow on purpose (Argon2id, 3 passes over 16 MiB): at configuration only. An empty password gives the
- * key everybody knows. 0 or -ENOMEM. */
+/* Slow on purpose (Argon2id, 3 passes over 16 MiB): at configuration only. An empty password gives
+ * the key everybody knows. 0, -ENOMEM, or -ENOSYS where the host has no source of randomness. */
 int seal_derive(const char *password, const char *group_name, uint16_t group_id,
 		struct seal_key *ret_key);
 struct seal *seal_new(const struct seal_config *config);
 void seal_free(struct seal *seal);
 
-/* Where the payload of a frame goes: a writer over frame[SEAL_HEAD_BYTES .. size - SEAL_TAG_BYTES). */
+/* Where a frame's payload goes: a writer over frame[SEAL_HEAD_BYTES .. size - SEAL_TAG_BYTES). */
 struct wbuf seal_payload(uint8_t *frame, size_t size);
 /* Seals the payload of `payload_len` bytes that is already in place; returns the frame's length. */
 size_t seal_close(struct seal *seal, enum frame_type type, uint8_t *frame, size_t payload_len);
 /* Opens in place; the frame is spoilt when the tag does not fit. On DROP_NONE head and payload (a
  * cursor into the frame) are filled. On DROP_OWN, _SECURITY and _AUTH head is the unproven claim,
  * for counting only (its serial is printable); on DROP_SERIAL_CLASH, _REPLAY and _CLUSTER_FULL (all
- * slots pinned) it is proven. A clash may also be a recording of our own earlier life. Another plane
- * is DROP_BAD_PATH, a serial with unprintable bytes DROP_RANGE. */
+ * slots pinned) it is proven. A clash may also be a recording of our own earlier life. Another
+ * plane is DROP_BAD_PATH, a serial with unprintable bytes DROP_RANGE. */
 enum drop_reason seal_open(struct seal *seal, uint8_t *frame, size_t len,
 			   struct frame_head *ret_head, struct rbuf *ret_payload);
 /* Keeps a living member's slot from being taken. */

@@ -325,7 +325,7 @@ static void seal_pinned_sender_outlives_a_flood_of_recordings(void **state)
 	}
 	assert_int_equal(open_copy(b, pinned), DROP_REPLAY);
 	assert_int_equal(open_copy(b, make(living)), DROP_NONE);
-	assert_int_equal(open_copy(b, loose), DROP_NONE); /* forgotten: why living ones are pinned */
+	assert_int_equal(open_copy(b, loose), DROP_NONE); /* forgotten: not pinned */
 	seal_free(living);
 	seal_free(free_one);
 	seal_free(b);
@@ -370,7 +370,8 @@ static void seal_takes_no_sender_when_all_slots_are_pinned(void **state)
 
 static void seal_group_key_depends_on_password_name_and_id(void **state)
 {
-	static const uint8_t zero[32], golden[8] = { 0x80, 0x1b, 0xab, 0xa8, 0xc1, 0xba, 0xe4, 0xdb };
+	static const uint8_t zero[32];
+	static const uint8_t golden[] = { 0x80, 0x1b, 0xab, 0xa8, 0xc1, 0xba, 0xe4, 0xdb };
 	struct seal_key key, other;
 
 	(void)state;

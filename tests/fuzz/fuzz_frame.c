@@ -16,8 +16,9 @@ enum { RAW = 0x80, PLANE = 4, FLAGS = 3 };
 
 static struct seal *member(uint8_t mode, const char *serial, uint64_t incarnation)
 {
-	struct seal_config config = { .flags = mode & FLAGS, .group_id = 7, .incarnation = incarnation };
+	struct seal_config config = { .flags = mode & FLAGS, .group_id = 7 };
 
+	config.incarnation = incarnation;
 	config.plane = mode & PLANE ? SEAL_PLANE_HEARTBEAT : SEAL_PLANE_SYNC;
 	memset(config.key.bytes, 0x5a, sizeof(config.key.bytes));
 	snprintf(config.serial, sizeof(config.serial), "%s", serial);

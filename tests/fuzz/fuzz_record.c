@@ -21,8 +21,10 @@ union any {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct schema *const all[] = { &schema_ct, &schema_heartbeat, &schema_sync_data,
-						    &schema_sync_ack, &schema_sync_neigh };
+	static const struct schema *const all[] = {
+		&schema_ct,       &schema_heartbeat,  &schema_sync_data,
+		&schema_sync_ack, &schema_sync_neigh,
+	};
 	const struct schema *s;
 	uint8_t again[ENCODED_BYTES];
 	struct wbuf w = wbuf_of(again, sizeof(again));

@@ -40,6 +40,11 @@ static void save(const char *base, const char *target, const char *name, const c
 	}
 }
 
+static uint64_t every_field(const struct schema *s)
+{
+	return (UINT64_C(1) << s->field_count) - 1;
+}
+
 /* What matters is that every field is there; printable, so that a name whose length was mutated
  * goes on into its neighbours. */
 static void fill(const struct schema *s, uint64_t has, uint8_t family, void *obj)
@@ -58,7 +63,7 @@ static void fill(const struct schema *s, uint64_t has, uint8_t family, void *obj
 		if (f->type == FT_LIST) {
 			memcpy(base + f->count_offset, &two, sizeof(two));
 			for (unsigned k = 0; k < two; k++)
-				fill(f->of, (UINT64_C(1) << f->of->field_count) - 1, family, p + k * f->size);
+				fill(f->of, every_field(f->of), family, p + k * f->size);
 		} else if (f->type == FT_NAME || f->type == FT_NAME32) {
 			memset(p, 'g', f->size - 1); /* the longest */
 		} else if (s->family_offset && f->offset == s->family_offset) {
@@ -73,8 +78,11 @@ static void fill(const struct schema *s, uint64_t has, uint8_t family, void *obj
 static void write_payload(const char *base, const struct kind *kind, const char *variant,
 			  const uint8_t *payload, size_t len)
 {
-	struct seal_config config = { .flags = SEAL_ENCRYPTED | SEAL_AUTHENTICATED, .group_id = 7,
-				      .plane = SEAL_PLANE_SYNC, .serial = "SN-A", .incarnation = 11 };
+	struct seal_config config = { .flags = SEAL_ENCRYPTED | SEAL_AUTHENTICATED,
+				      .plane = SEAL_PLANE_SYNC,
+				      .group_id = 7,
+				      .serial = "SN-A",
+				      .incarnation = 11 };
 	uint8_t out[2048] = { kind->record_byte };
 	struct seal *seal;
 
@@ -135,7 +143,7 @@ int main(int argc, char **argv)
 		const struct schema *s = kinds[i].schema;
 		struct wbuf w = wbuf_of(bytes, sizeof(bytes));
 
-		fill(s, (UINT64_C(1) << s->field_count) - 1, AF_INET6, &obj);
+		fill(s, every_field(s), AF_INET6, &obj);
 		codec_encode(s, &obj, UINT64_MAX, &w);
 		write_payload(argv[1], &kinds[i], "-full", bytes, wbuf_len(&w));
 		w = wbuf_of(bytes, sizeof(bytes));

@@ -112,11 +112,13 @@ int main(int argc, char **argv)
 	int count = argc > 1 ? scandir(argv[1], &names, is_seed, alphasort) : -1;
 
 	if (count <= 0 || seed == 0) {
-		fprintf(stderr, "usage: %s DIR [MUTATIONS [SEED]], DIR not empty, SEED not 0\n", argv[0]);
+		fprintf(stderr, "usage: %s DIR [MUTATIONS [SEED]]; DIR not empty, SEED not 0\n",
+			argv[0]);
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("1..%d\n# seed %llu, %lu mutations each\n", count, (unsigned long long)seed, mutations);
+	printf("1..%d\n# seed %llu, ", count, (unsigned long long)seed);
+	printf("%lu mutations each\n", mutations);
 	for (int i = 0; i < count; i++) {
 		size_t len = read_seed(argv[1], names[i]->d_name, bytes);
 
