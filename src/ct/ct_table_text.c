@@ -1,0 +1,146 @@
+/* ct_table_text.c: the ruleset of table inet flowkeep as text, from a config; pure
+ *
+ *   prerouting -190  claim     after conntrack (-200): a packet of a copy clears the copy bit
+ *   forward     500  sessions  after whatever gave the session its helper
+ *                      new, expected -> begin    the mask of its protocol, once
+ *                      FIN, RST, ... -> closing  level established: protocol states from now on
+ *   input, output 500  own_in, own_out           sessions of the gateway itself raise nothing
+ *   (never run)      labels    makes the kernel keep connlabels (nf_connlabels_get)
+ *
+ * ICMP errors are `related` too, but carry the session they complain about: they must not give it
+ * the mask of ICMP. `ct helper` in nft is the helper of the *master*; that a session has one
+ * itself is status bit IPS_HELPER.
+ */
+#include "ct/ct_table_impl.h"
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdint.h>
+
+#define BIT(n) (1u << (n))
+
+/* DESIGN section 4. nft 1.0.6 refuses the words `mark` and `label`, so masks are numbers. */
+#define MASK_NONE 0u
+#define MASK_ALL  0xffffu /* struct nf_conntrack_ecache: u16 ctmask */
+#define MASK_ESTABLISHED                                                                           \
+	(BIT(IPCT_ASSURED) | BIT(IPCT_DESTROY) | BIT(IPCT_MARK) | BIT(IPCT_LABEL) | BIT(IPCT_HELPER))
+#define MASK_CLOSING (MASK_ESTABLISHED | BIT(IPCT_PROTOINFO))
+/* An expected session begins with RELATED instead of NEW. */
+#define MASK_CONNECTIONLESS                                                                        \
+	(BIT(IPCT_NEW) | BIT(IPCT_RELATED) | BIT(IPCT_REPLY) | BIT(IPCT_DESTROY) |                 \
+	 BIT(IPCT_MARK) | BIT(IPCT_LABEL))
+
+struct text {
+	char *out;
+	size_t size, len;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	if (t->len >= t->size)
+		return;
+	va_start(ap, fmt);
+	n = vsnprintf(t->out + t->len, t->size - t->len, fmt, ap);
+	va_end(ap);
+	t->len += n < 0 ? t->size : (size_t)n;
+}
+
+static void put_claim(struct text *t, uint32_t copy_bit)
+{
+	put(t, "\tchain claim {\n"
+	       "\t\ttype filter hook prerouting priority -190; policy accept;\n"
+	       "\t\tct mark & %#x != 0 ct mark set ct mark & %#x\n"
+	       "\t}\n",
+	    copy_bit, ~copy_bit);
+	put(t, "\tchain labels {\n\t\tct label set 127\n\t}\n");
+}
+
+static void put_begin(struct text *t, const struct ct_table_config *config)
+{
+	put(t, "\tchain begin {\n");
+	put(t, "\t\tmeta pkttype { broadcast, multicast } ct event set 0 return\n");
+	put(t, "\t\tip daddr 224.0.0.0/4 ct event set 0 return\n");
+	put(t, "\t\tip6 daddr ff00::/8 ct event set 0 return\n");
+	put(t, "\t\ttcp dport 1723 ct event set 0 return comment \"PPTP\"\n");
+	put(t, "\t\tudp dport 1701 ct event set 0 return comment \"L2TP\"\n");
+	put(t, "\t\tmeta l4proto gre ct helper \"pptp\" ct event set 0 return\n");
+	if (!config->tcp)
+		put(t, "\t\tmeta l4proto { tcp, sctp } ct event set 0 return\n");
+	if (!config->connectionless)
+		put(t, "\t\tmeta l4proto != { tcp, sctp } ct event set 0 return\n");
+	put(t, "\t\tct status & %#x != 0 ct event set %#x return comment \"has a helper\"\n",
+	    (unsigned)IPS_HELPER, MASK_ALL);
+	if (config->tcp)
+		put(t, "\t\tmeta l4proto { tcp, sctp } ct event set %#x return\n",
+		    config->level == SYNC_LEVEL_ESTABLISHED ? MASK_ESTABLISHED : MASK_ALL);
+	if (config->connectionless)
+		put(t, "\t\tct event set %#x\n", MASK_CONNECTIONLESS);
+	put(t, "\t}\n");
+}
+
+/* Sessions whose mask is 0 or everything keep it when they close. */
+static void put_closing(struct text *t)
+{
+	put(t, "\tchain closing {\n"
+	       "\t\ttcp dport 1723 return\n"
+	       "\t\ttcp sport 1723 return\n"
+	       "\t\tct status & %#x != 0 return\n"
+	       "\t\tct event set %#x\n"
+	       "\t}\n",
+	    (unsigned)IPS_HELPER, MASK_CLOSING);
+}
+
+static void put_sessions(struct text *t, const struct ct_table_config *config)
+{
+	bool has_closing = config->tcp && config->level == SYNC_LEVEL_ESTABLISHED;
+
+	put_begin(t, config);
+	if (has_closing)
+		put_closing(t);
+	put(t, "\tchain sessions {\n"
+	       "\t\ttype filter hook forward priority 500; policy accept;\n"
+	       "\t\tct state new goto begin\n"
+	       "\t\tct state related meta l4proto != { icmp, icmpv6 } goto begin\n");
+	if (has_closing)
+		put(t, "\t\ttcp flags & (fin | rst) != 0 goto closing\n"
+		       "\t\tsctp chunk shutdown exists goto closing\n"
+		       "\t\tsctp chunk shutdown-ack exists goto closing\n"
+		       "\t\tsctp chunk abort exists goto closing\n");
+	put(t, "\t}\n");
+}
+
+static void put_own(struct text *t, const char *chain, const char *hook)
+{
+	put(t, "\tchain %s {\n"
+	       "\t\ttype filter hook %s priority 500; policy accept;\n"
+	       "\t\tct state new ct event set %u\n"
+	       "\t\tct state related meta l4proto != { icmp, icmpv6 } ct event set %u\n"
+	       "\t}\n",
+	    chain, hook, MASK_NONE, MASK_NONE);
+}
+
+size_t ct_table_text_of(const struct ct_table_config *config, bool is_owned, char *out, size_t size)
+{
+	struct text t = { .out = out, .size = size };
+
+	put(&t, "table inet " CT_TABLE_NAME " {\n");
+	if (is_owned)
+		put(&t, "\tflags owner;\n");
+	put_claim(&t, config->copy_bit);
+	if (config->event_mask) {
+		put_sessions(&t, config);
+		put_own(&t, "own_in", "input");
+		put_own(&t, "own_out", "output");
+	}
+	put(&t, "}\n");
+	return t.len < t.size ? t.len : 0;
+}
+
+size_t ct_table_text(const struct ct_table_config *config, char *out, size_t size)
+{
+	return ct_table_text_of(config, true, out, size);
+}
