@@ -238,11 +238,11 @@ struct store *sync_store(struct sync *s)
 	return s->store;
 }
 
-static void view_peers(const struct sync *s, struct sync_view *v)
+static void view_peers(const struct sync *s, struct sync_state *v)
 {
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
 		const struct sync_peer *p = &s->peers[i];
-		struct sync_peer_view *out;
+		struct sync_peer_state *out;
 
 		if (!p->is_used)
 			continue;
@@ -258,7 +258,7 @@ static void view_peers(const struct sync *s, struct sync_view *v)
 	}
 }
 
-void sync_view(const struct sync *s, mono_t now, struct sync_view *v)
+void sync_describe(const struct sync *s, mono_t now, struct sync_state *v)
 {
 	memset(v, 0, sizeof(*v));
 	v->role = s->role;

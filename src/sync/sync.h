@@ -71,7 +71,7 @@ struct sync_stats {
 	struct drop_counts drops;
 };
 
-struct sync_peer_view {
+struct sync_peer_state {
 	char serial[17];
 	uint64_t cursor;       /* acknowledged */
 	uint64_t proven;       /* head at which it proved equality, 0: not in this term */
@@ -80,7 +80,7 @@ struct sync_peer_view {
 	bool is_joined;        /* takes the group stream */
 };
 
-struct sync_view {
+struct sync_state {
 	enum sync_role role;
 	uint64_t term;
 	uint64_t head;
@@ -92,7 +92,7 @@ struct sync_view {
 	mono_t proven_at;           /* when equality was last proven; zero: never in this term */
 	uint64_t differing;         /* known differences now: unacknowledged, or not in our kernel */
 	unsigned in_flight;         /* kernel requests */
-	struct sync_peer_view peers[LIMIT_MEMBERS - 1];
+	struct sync_peer_state peers[LIMIT_MEMBERS - 1];
 	unsigned peer_count;
 	struct sync_stats stats;
 };
@@ -128,6 +128,6 @@ enum drop_reason sync_on_message(struct sync *sync, mono_t now, const char *from
 mono_t sync_step(struct sync *sync, mono_t now);
 
 struct store *sync_store(struct sync *sync);
-void sync_view(const struct sync *sync, mono_t now, struct sync_view *ret_view);
+void sync_describe(const struct sync *sync, mono_t now, struct sync_state *ret_state);
 
 #endif
