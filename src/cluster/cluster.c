@@ -91,13 +91,14 @@ void cluster_follow(struct cluster *c, mono_t now, const char *primary, uint64_t
 	cluster_send(c, now);
 }
 
-void cluster_resign(struct cluster *c, mono_t now, const char *why)
+void cluster_resign(struct cluster *c, mono_t now, const struct member *successor, const char *why)
 {
 	lease_end(c);
 	c->stats.resigns++;
 	cluster_history(c, "%s resigns: %s.", c->config.serial, why);
 	enter(c, now, MEMBER_STANDBY, "", c->term);
 	c->is_resigned = true;
+	memcpy(c->successor, successor->serial, sizeof(c->successor));
 	cluster_send(c, now);
 }
 
@@ -191,6 +192,15 @@ static void step_hello(struct cluster *c, mono_t now, mono_t *wake)
 		cluster_follow(c, now, m->serial, m->hb.term);
 		return;
 	}
+	/* Two kernels forward on from earlier lives of their daemons: the better one goes on. */
+	if (c->is_holding) {
+		m = cluster_better(c, now);
+		if (m && (m->hb.flags & HB_HOLDING)) {
+			cluster_history(c, "%s gives its lease up: %s has one too.",
+					c->config.serial, m->serial);
+			lease_end(c);
+		}
+	}
 	m = relayed_primary(c, now);
 	if (m) {
 		cluster_follow(c, now, m->hb.primary, m->hb.term);
@@ -253,11 +263,17 @@ static void step_standby(struct cluster *c, mono_t now, mono_t *wake)
 	/* Who cannot be primary now waits for the one who can; its heartbeats wake us. */
 	if (is_living && (primary->hb.flags & HB_HOLDING))
 		return;
-	if (cluster_better(c, now))
-		return;
-	/* A resignation is a lease that ended in an orderly way: nothing to probe for. */
-	if ((is_living && (primary->hb.flags & HB_RESIGNED)) ||
-	    cluster_probe_silent(c, now, wake))
+	if (is_living && (primary->hb.flags & HB_RESIGNED)) {
+		/* A lease that ended in an orderly way: nothing to probe for. */
+		if (strcmp(primary->hb.successor, c->config.serial) == 0) {
+			take_over(c, now);
+			return;
+		}
+		m = cluster_member(c, primary->hb.successor);
+		if (m && cluster_is_living(c, m, now))
+			return;
+	}
+	if (!cluster_better(c, now) && cluster_probe_silent(c, now, wake))
 		take_over(c, now);
 }
 
@@ -330,29 +346,18 @@ static bool meet_others(struct cluster *c, mono_t now)
 }
 
 /* Gives the role to a better member that follows us and is equal to us. */
-static bool yield_to_better(struct cluster *c, mono_t now)
+static void yield_to_better(struct cluster *c, mono_t now)
 {
-	struct candidate self = cluster_self(c, now);
-	enum rank_reason reason;
+	enum rank_reason reason = RANK_EQUAL;
+	const struct member *m = cluster_successor(c, now, &reason);
 	char why[96];
 
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
-		const struct member *m = &c->members[i];
-		struct candidate other;
-
-		if (!m->is_counted || !cluster_is_living(c, m, now) ||
-		    m->hb.vmac_table != c->config.vmac_table)
-			continue;
-		other = cluster_candidate(m, now);
-		if (rank_compare(&other, &self, c->config.margin_ns, &reason) <= 0)
-			continue;
-		snprintf(why, sizeof(why), "%s is the better primary%s", m->serial,
-			 reason == RANK_FORCED ? " (failover forced by the operator)" :
-			 reason == RANK_FAILURES ? " (fewer failed links)" : "");
-		cluster_resign(c, now, why);
-		return true;
-	}
-	return false;
+	if (!m)
+		return;
+	snprintf(why, sizeof(why), "%s is the better primary%s", m->serial,
+		 reason == RANK_FORCED ? " (failover forced by the operator)" :
+		 reason == RANK_FAILURES ? " (fewer failed links)" : "");
+	cluster_resign(c, now, m, why);
 }
 
 static void step_work(struct cluster *c, mono_t now, mono_t *wake)
@@ -456,14 +461,26 @@ void cluster_on_reset_uptime(struct cluster *c, mono_t now)
 
 bool cluster_on_shutdown(struct cluster *c, mono_t now)
 {
+	const struct member *best = NULL;
+	struct candidate first, other;
+
 	if (c->state != MEMBER_WORK || c->is_stalled)
 		return false;
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
-		if (c->members[i].is_counted && cluster_is_living(c, &c->members[i], now)) {
-			cluster_resign(c, now, "the daemon is stopped");
-			return true;
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
+		const struct member *m = &c->members[i];
+
+		if (!m->is_counted || !cluster_is_living(c, m, now))
+			continue;
+		other = cluster_candidate(m, now);
+		if (!best || rank_compare(&other, &first, c->config.margin_ns, NULL) > 0) {
+			best = m;
+			first = other;
 		}
-	return false;
+	}
+	if (!best)
+		return false;
+	cluster_resign(c, now, best, "the daemon is stopped");
+	return true;
 }
 
 bool cluster_has_lease(const struct cluster *c, mono_t now)

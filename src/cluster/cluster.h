@@ -110,7 +110,8 @@ struct cluster {
 	mono_t lease;           /* what the kernel holds; MONO_ZERO: nothing */
 	bool is_stalled;
 	mono_t stalled_since;
-	bool is_resigned;       /* standby that has just given the role up */
+	bool is_resigned;       /* standby that has just given the role up ... */
+	char successor[17];     /* ... in favour of this member */
 	mono_t duel_since;
 
 	/* probing */

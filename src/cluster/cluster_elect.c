@@ -40,22 +40,58 @@ static bool is_eligible(const struct cluster *c, const struct member *m, mono_t 
 
 const struct member *cluster_better(struct cluster *c, mono_t now)
 {
-	struct candidate best = cluster_self(c, now);
-	const struct member *winner = NULL;
+	struct candidate list[LIMIT_MEMBERS];
+	const struct member *who[LIMIT_MEMBERS] = { NULL };
+	unsigned n = 1;
 
+	list[0] = cluster_self(c, now);
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
 		const struct member *m = &c->members[i];
-		struct candidate other;
 
 		if (!is_eligible(c, m, now))
 			continue;
-		other = cluster_candidate(m, now);
-		if (rank_compare(&other, &best, c->config.margin_ns, NULL) > 0) {
-			best = other;
-			winner = m;
-		}
+		who[n] = m;
+		list[n++] = cluster_candidate(m, now);
 	}
-	return winner;
+	return who[rank_best(list, n, c->config.margin_ns)];
+}
+
+const struct member *cluster_successor(const struct cluster *c, mono_t now,
+				       enum rank_reason *ret_reason)
+{
+	struct candidate list[LIMIT_MEMBERS];
+	const struct member *who[LIMIT_MEMBERS] = { NULL };
+	const struct member *winner;
+	unsigned best, n = 1;
+
+	/* Who is not equal yet is no successor, but weighs in: else two could take turns whenever a
+	 * third one is behind. */
+	list[0] = cluster_self(c, now);
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
+		const struct member *m = &c->members[i];
+
+		if (!is_eligible(c, m, now))
+			continue;
+		who[n] = m;
+		list[n] = cluster_candidate(m, now);
+		list[n++].flags |= HB_READY;
+	}
+	best = rank_best(list, n, c->config.margin_ns);
+	winner = who[best];
+	if (!winner)
+		return NULL;
+	rank_compare(&list[best], &list[0], c->config.margin_ns, ret_reason);
+	if (winner->is_counted)
+		return winner;
+	/* Forced out, or with failed links, any successor is better than waiting for the best. */
+	if (*ret_reason != RANK_FORCED && *ret_reason != RANK_FAILURES)
+		return NULL;
+	for (unsigned i = 1; i < n; i++)
+		if (!who[i]->is_counted)
+			list[i].flags &= ~(unsigned)HB_READY;
+	best = rank_best(list, n, c->config.margin_ns);
+	winner = who[best];
+	return winner && winner->is_counted ? winner : NULL;
 }
 
 const struct member *cluster_hearer_of(const struct cluster *c, const char *serial, mono_t now)

@@ -124,6 +124,10 @@ static void fill(struct cluster *c, mono_t now, struct heartbeat *hb)
 		memcpy(hb->primary, c->primary, sizeof(hb->primary));
 		SET_HAS(hb, HEARTBEAT_PRIMARY);
 	}
+	if (c->is_resigned) {
+		memcpy(hb->successor, c->successor, sizeof(hb->successor));
+		SET_HAS(hb, HEARTBEAT_SUCCESSOR);
+	}
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
 		add_peer(hb, &c->members[i], now);
 	for (unsigned i = 0; i < LIMIT_MEMBERS; i++)

@@ -18,6 +18,9 @@ struct candidate cluster_self(const struct cluster *c, mono_t now);
 struct candidate cluster_candidate(const struct member *m, mono_t now);
 /* The best of the living others that may become primary while nobody is; NULL: we are. */
 const struct member *cluster_better(struct cluster *c, mono_t now);
+/* To whom a primary gives the role, because that one is better and equal; NULL: it keeps it. */
+const struct member *cluster_successor(const struct cluster *c, mono_t now,
+				       enum rank_reason *ret_reason);
 /* A living member, not `serial` itself, that still hears it. */
 const struct member *cluster_hearer_of(const struct cluster *c, const char *serial, mono_t now);
 void cluster_history_selected(struct cluster *c, mono_t now);
@@ -30,7 +33,8 @@ void lease_end(struct cluster *c);
 /* cluster.c */
 void cluster_to_hello(struct cluster *c, mono_t now, bool reset_age, const char *why);
 void cluster_follow(struct cluster *c, mono_t now, const char *primary, uint64_t term);
-void cluster_resign(struct cluster *c, mono_t now, const char *why);
+/* In favour of that member; everybody else waits for it. */
+void cluster_resign(struct cluster *c, mono_t now, const struct member *successor, const char *why);
 void cluster_history(struct cluster *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* True when a probe of the virtual addresses has just found silence; else one is on its way. */
 bool cluster_probe_silent(struct cluster *c, mono_t now, mono_t *wake);

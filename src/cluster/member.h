@@ -58,6 +58,11 @@ enum rank_reason {
 int rank_compare(const struct candidate *a, const struct candidate *b, int64_t margin_ns,
 		 enum rank_reason *ret_reason);
 
+/* Index of the best primary among `count` (>= 1) candidates. With two it agrees with rank_compare();
+ * with more, "ages within the margin are equal" can run in a circle when members are compared two by
+ * two, so here ages within the margin of the oldest one left are equal. */
+unsigned rank_best(const struct candidate *list, unsigned count, int64_t margin_ns);
+
 const char *member_state_name(enum member_state state);
 
 #endif

@@ -53,6 +53,55 @@ int rank_compare(const struct candidate *a, const struct candidate *b, int64_t m
 	return 0;
 }
 
+enum rank_step { STEP_FLAGS, STEP_FAILURES, STEP_PRIORITY, STEP_AGE, STEP_COUNT };
+
+/* What a step weighs; the greater the better. */
+static int64_t weigh(const struct candidate *c, enum rank_step step)
+{
+	switch (step) {
+	case STEP_FLAGS:
+		return (flag(c, HB_FORCED) ? 0 : 4) + 2 * flag(c, HB_HOLDING) + flag(c, HB_READY);
+	case STEP_FAILURES:
+		return -(int64_t)c->failures;
+	case STEP_PRIORITY:
+		return c->priority;
+	case STEP_AGE:
+		return c->age_ns;
+	case STEP_COUNT:
+		break;
+	}
+	return 0;
+}
+
+unsigned rank_best(const struct candidate *list, unsigned count, int64_t margin_ns)
+{
+	enum rank_step steps[] = { STEP_FLAGS, STEP_FAILURES, STEP_AGE, STEP_PRIORITY };
+	uint64_t left = count < 64 ? (UINT64_C(1) << count) - 1 : UINT64_MAX;
+	unsigned best = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		if (list[i].flags & HB_OVERRIDE) {
+			steps[2] = STEP_PRIORITY;
+			steps[3] = STEP_AGE;
+		}
+	for (unsigned s = 0; s < STEP_COUNT; s++) {
+		int64_t slack = steps[s] == STEP_AGE ? margin_ns : 0;
+		int64_t top = INT64_MIN;
+
+		for (unsigned i = 0; i < count; i++)
+			if (left >> i & 1 && weigh(&list[i], steps[s]) > top)
+				top = weigh(&list[i], steps[s]);
+		for (unsigned i = 0; i < count; i++)
+			if (left >> i & 1 && weigh(&list[i], steps[s]) < top - slack)
+				left &= ~(UINT64_C(1) << i);
+	}
+	for (unsigned i = 0; i < count; i++)
+		if (left >> i & 1 &&
+		    (!(left >> best & 1) || strcmp(list[i].serial, list[best].serial) > 0))
+			best = i;
+	return best;
+}
+
 const char *member_state_name(enum member_state state)
 {
 	switch (state) {
