@@ -1,7 +1,9 @@
-/* make_seeds.c: writes the seeds of fuzz_frame and fuzz_record: make_seeds tests/fuzz/seeds */
+/* make_seeds.c: writes the seeds of fuzz_frame, _record and _ct_nl: make_seeds tests/fuzz/seeds */
+#include "ct/ct_msg.h"
 #include "schema.h"
 #include "wire/seal.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +129,43 @@ static void write_too_many(const char *base, const struct kind *kind)
 	write_payload(base, kind, "-many", bytes, wbuf_len(&all));
 }
 
+/* Messages of the kernel look like our own updates, and less like our creates. */
+static void write_ct_nl(const char *base)
+{
+	static const struct {
+		const char *name;
+		uint8_t family, l4;
+	} rows[] = {
+		{ "tcp4", AF_INET, IPPROTO_TCP },       { "tcp6", AF_INET6, IPPROTO_TCP },
+		{ "udp4", AF_INET, IPPROTO_UDP },       { "sctp6", AF_INET6, IPPROTO_SCTP },
+		{ "icmp4", AF_INET, IPPROTO_ICMP },     { "icmp6", AF_INET6, IPPROTO_ICMPV6 },
+		{ "gre4", AF_INET, IPPROTO_GRE },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		_Alignas(8) char room[MNL_NLMSG_HDRLEN + CT_BUILD_ROOM];
+		struct nlmsghdr *nlh = mnl_nlmsg_put_header(room);
+		uint8_t *what = (uint8_t *)mnl_nlmsg_get_payload(nlh) - 1;
+		struct ct ct;
+		size_t len;
+
+		fill(&schema_ct, every_field(&schema_ct), rows[i].family, &ct);
+		ct.src.family = ct.dst.family = ct.rsrc.family = ct.rdst.family = rows[i].family;
+		ct.l4 = rows[i].l4;
+		if (ct.l4 == IPPROTO_ICMP || ct.l4 == IPPROTO_ICMPV6)
+			ct.dport = (uint16_t)((ct.l4 == IPPROTO_ICMP ? 8 : 128) << 8);
+		ct_build_update(nlh, 1 << 15, &ct);
+		len = mnl_nlmsg_get_payload_len(nlh) + 1;
+		*what = 4; /* see fuzz_ct_nl.c: from a dump */
+		save(base, "ct_nl", rows[i].name, "-update", what, len);
+		nlh = mnl_nlmsg_put_header(room);
+		ct_build_create(nlh, 1 << 15, &ct);
+		len = mnl_nlmsg_get_payload_len(nlh) + 1;
+		*what = 2;
+		save(base, "ct_nl", rows[i].name, "-create", what, len);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	union {
@@ -159,5 +198,6 @@ int main(int argc, char **argv)
 		if (s == &schema_sync_neigh)
 			write_too_many(argv[1], &kinds[i]);
 	}
+	write_ct_nl(argv[1]);
 	return 0;
 }
