@@ -1,0 +1,111 @@
+/* show_sync.c: diagnose sys session sync (layout: fortios-facts 4.8, then our own lines) */
+#include "control/commands.h"
+#include "base/xalloc.h"
+
+#include <stdlib.h>
+
+static void show_counts(struct render *r, const char *name, const struct sync_counts *c)
+{
+	render_object(r, name);
+	RENDER(r,
+	       "{name}: create={created}:{create_failed}, update={updated}, "
+	       "delete={deleted}:{delete_failed}, query={query}\n",
+	       V_TEXT(".name", name), V_NUMBER("created", c->created),
+	       V_NUMBER("create_failed", c->create_failed), V_NUMBER("updated", c->updated),
+	       V_NUMBER("update_failed", c->update_failed), V_NUMBER("deleted", c->deleted),
+	       V_NUMBER("delete_failed", c->delete_failed), V_NUMBER("query", c->query));
+	render_close(r);
+}
+
+static void show_vendor_lines(struct render *r, const struct sync_view *v)
+{
+	RENDER(r,
+	       "sync_ctx: sync_started={started}, sync_tcp={tcp}, sync_others={others},\n"
+	       "sync_expectation={expectation}, sync_redir={redir}, sync_nat={nat}, "
+	       "stdalone_sessync={standalone}.\n",
+	       V_FLAG("started", v->is_started), V_FLAG("tcp", v->tcp), V_FLAG("others", v->others),
+	       V_FLAG("expectation", v->expectation), V_FLAG("redir", v->redir), V_FLAG("nat", v->nat),
+	       V_FLAG("standalone", v->standalone));
+	show_counts(r, "sync", &v->sent);
+	show_counts(r, "recv", &v->received);
+	RENDER(r,
+	       "ses pkts: send={frames_sent}, alloc_fail={alloc_failed}, recv={frames_received}, "
+	       "recv_err={receive_errors} sz_err={size_errors}\n"
+	       "nCfg_sess_sync_num={paths}, mtu={mtu}\n",
+	       V_NUMBER("frames_sent", v->frames_sent), V_NUMBER("alloc_failed", v->alloc_failed),
+	       V_NUMBER("frames_received", v->frames_received),
+	       V_NUMBER("receive_errors", v->receive_errors), V_NUMBER("size_errors", v->size_errors),
+	       V_NUMBER("paths", v->paths), V_NUMBER("mtu", v->mtu));
+	render_say(r, "sync_filter:\n        1: vd=0, szone=0, dzone=0, saddr=0.0.0.0:0.0.0.0, "
+		      "daddr=0.0.0.0:0.0.0.0,\n");
+}
+
+static void show_equality(struct render *r, const struct sync_view *v)
+{
+	RENDER(r, v->differing < 0 ? "differing sessions: unknown\n" : "differing sessions: {differing}\n",
+	       V_KNOWN("differing", v->differing));
+	RENDER(r,
+	       v->unacked_ms > 0 ? "oldest unacknowledged change: {unacked_ms} ms ago\n" :
+				   "oldest unacknowledged change: none\n",
+	       V_SIGNED("unacked_ms", v->unacked_ms));
+	RENDER(r, v->proven_ms < 0 ? "last proven equal: never\n" : "last proven equal: {proven_ms} ms ago\n",
+	       V_KNOWN("proven_ms", v->proven_ms));
+	RENDER(r, "stored sessions: {stored}, version: {head}\n", V_NUMBER("stored", v->stored),
+	       V_NUMBER("head", v->head));
+}
+
+static void show_members(struct render *r, const struct sync_view *v)
+{
+	render_list(r, "members");
+	for (unsigned i = 0; i < v->member_count; i++) {
+		const struct sync_member_view *m = &v->members[i];
+
+		render_object(r, NULL);
+		RENDER(r,
+		       m->ack_ms < 0 ? "member {serial}: {state}, cursor={cursor}, no acknowledgement yet\n" :
+				       "member {serial}: {state}, cursor={cursor}, acknowledged {ack_ms} ms ago\n",
+		       V_TEXT("serial", m->serial),
+		       V_TEXT(".state", m->is_ready   ? "ready" :
+					m->is_walking ? "catching up" :
+							"not proven equal"),
+		       V_FLAG("ready", m->is_ready), V_FLAG("walking", m->is_walking),
+		       V_NUMBER("cursor", m->cursor), V_KNOWN("ack_ms", m->ack_ms));
+		render_close(r);
+	}
+	render_close(r);
+}
+
+static void show_kernel(struct render *r, const struct sync_view *v)
+{
+	RENDER(r,
+	       "capture: events={events}, own={events_own}, unparsed={events_unparsed}, "
+	       "overruns={overruns}\n"
+	       "inject: created={created}, updated={updated}, deleted={deleted}, timeouts={timeouts}, "
+	       "failed={inject_failed}\n",
+	       V_NUMBER("events", v->events), V_NUMBER("events_own", v->events_own),
+	       V_NUMBER("events_unparsed", v->events_unparsed), V_NUMBER("overruns", v->overruns),
+	       V_NUMBER("created", v->created), V_NUMBER("updated", v->updated),
+	       V_NUMBER("deleted", v->deleted), V_NUMBER("timeouts", v->timeouts),
+	       V_NUMBER("inject_failed", v->inject_failed));
+	render_object(r, "filtered");
+	for (unsigned i = 0; i < v->filter_count; i++)
+		RENDER(r, v->filter[i].count ? "not told: {count} ({name})\n" : "",
+		       V_TEXT(".name", v->filter[i].name), V_NUMBER(".count", v->filter[i].count),
+		       V_NUMBER(v->filter[i].name, v->filter[i].count));
+	render_close(r);
+}
+
+enum control_exit show_session_sync(struct command_call *call)
+{
+	struct sync_view *view = xcalloc(1, sizeof(*view));
+
+	call->ops->get_sync(call->node, view);
+	render_object(&call->render, NULL);
+	show_vendor_lines(&call->render, view);
+	show_equality(&call->render, view);
+	show_members(&call->render, view);
+	show_kernel(&call->render, view);
+	render_close(&call->render);
+	free(view);
+	return CONTROL_DONE;
+}
