@@ -40,6 +40,12 @@ static bool is_kind(const struct probe *probe, const char *kind)
 	return strcmp(probe->options->kind, kind) == 0;
 }
 
+/* sin_port and sin6_port lie at the same place. */
+static uint16_t to_port(const struct options *options)
+{
+	return ntohs(((const struct sockaddr_in *)&options->to)->sin_port);
+}
+
 /* RFC 1071; for ICMPv6 the kernel does it. */
 static uint16_t inet_sum(const uint8_t *data, size_t len)
 {
@@ -95,8 +101,8 @@ static void probe_send(struct probe *probe)
 	if (is_kind(probe, "icmp")) {
 		len = icmp_put(probe, out, seq);
 	} else if (is_kind(probe, "sctp")) {
-		len = sctp_heartbeat(out, sizeof(out), probe->id, PORT_MAIN, probe->tag, probe->peer_tag,
-				     seq);
+		len = sctp_heartbeat(out, sizeof(out), probe->id, to_port(options), probe->tag,
+				     probe->peer_tag, seq);
 	} else {
 		memcpy(out, &seq, 4);
 		is_raw = false;
@@ -242,7 +248,7 @@ static int probe_open(struct probe *probe)
 	if (r < 0)
 		return r;
 	if (is_kind(probe, "sctp"))
-		return sctp_associate(probe->fd, options, probe->id, PORT_MAIN, probe->tag,
+		return sctp_associate(probe->fd, options, probe->id, to_port(options), probe->tag,
 				      &probe->peer_tag);
 	return 0;
 }
