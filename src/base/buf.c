@@ -5,7 +5,8 @@
 
 struct rbuf rbuf_of(const void *data, size_t len)
 {
-	return (struct rbuf){ .p = data, .end = (const uint8_t *)data + len, .failed = false };
+	/* Nothing may be added to NULL, not even 0. */
+	return (struct rbuf){ .p = data, .end = len ? (const uint8_t *)data + len : data };
 }
 
 size_t rbuf_left(const struct rbuf *r)

@@ -159,18 +159,21 @@ static const struct member *living_primary(const struct cluster *c, mono_t now)
 	return best;
 }
 
-/* A primary we do not hear, but a living member does. */
+/* A follower of a primary that we do not hear, but it does; of the highest term. */
 static const struct member *relayed_primary(const struct cluster *c, mono_t now)
 {
+	const struct member *best = NULL;
+
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
 		const struct member *m = &c->members[i];
 
 		if (cluster_is_living(c, m, now) && m->hb.state == MEMBER_STANDBY &&
 		    m->hb.primary[0] && strcmp(m->hb.primary, c->config.serial) != 0 &&
-		    cluster_hearer_of(c, m->hb.primary, now))
-			return m;
+		    cluster_hearer_of(c, m->hb.primary, now) &&
+		    (!best || m->hb.term > best->hb.term))
+			best = m;
 	}
-	return NULL;
+	return best;
 }
 
 static unsigned living_count(const struct cluster *c, mono_t now)
@@ -240,6 +243,12 @@ static void step_standby(struct cluster *c, mono_t now, mono_t *wake)
 	if (m && (m->hb.term > c->term || !is_living || has_left(primary)) &&
 	    m->hb.term >= c->term) {
 		cluster_follow(c, now, m->serial, m->hb.term);
+		return;
+	}
+	/* The next one may be out of our hearing, but not of a member's. */
+	m = !is_living || has_left(primary) ? relayed_primary(c, now) : NULL;
+	if (m && m->hb.term > c->term) {
+		cluster_follow(c, now, m->hb.primary, m->hb.term);
 		return;
 	}
 	if (c->is_resigned) {

@@ -2,7 +2,7 @@
 #include "cluster/mute.h"
 
 #include "base/log.h"
-#include "cluster/netlab.h"
+#include "cluster/scenario.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,19 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* A scenario returns NULL or what was wrong, so that it also runs in a forked, rootless child. */
-typedef const char *scenario_fn(struct netlab *lab, enum mute_backend backend);
-
-#define MUST(claim)                                                                                \
-	do {                                                                                       \
-		if (!(claim))                                                                      \
-			return #claim;                                                             \
-	} while (0)
 
 static const char *const lan[] = { "lan" };
 
@@ -249,72 +239,6 @@ static const char *grant_is_quick(struct netlab *lab, enum mute_backend backend)
 	return NULL;
 }
 
-static const char *run(scenario_fn *scenario, enum mute_backend backend)
-{
-	struct netlab lab;
-	const char *wrong = netlab_open(&lab) ? scenario(&lab, backend) : "no namespaces here";
-
-	netlab_close(&lab);
-	return wrong;
-}
-
-/* BPF is not permitted everywhere: then its tests say why they are skipped. */
-static bool has_bpf(void)
-{
-	struct netlab lab;
-	struct mute *mute;
-	int r = netlab_open(&lab) ? mute_open(MUTE_BPF, lan, 1, &mute) : -EPERM;
-
-	if (r == 0)
-		mute_close(mute);
-	else
-		fprintf(stderr, "# skipped: the BPF back end cannot open here (errno %d)\n", -r);
-	netlab_close(&lab);
-	return r == 0;
-}
-
-static void with_bpf(scenario_fn *scenario)
-{
-	const char *wrong;
-
-	if (!has_bpf())
-		skip();
-	wrong = run(scenario, MUTE_BPF);
-	if (wrong)
-		fail_msg("%s", wrong);
-}
-
-static void with_nft(scenario_fn *scenario)
-{
-	const char *wrong;
-
-	if (geteuid() != 0)
-		skip();
-	wrong = run(scenario, MUTE_NFT);
-	if (wrong)
-		fail_msg("%s", wrong);
-}
-
-static void with_rootless_nft(scenario_fn *scenario)
-{
-	int status;
-	pid_t pid;
-
-	if (geteuid() != 0)
-		skip();
-	pid = fork();
-	if (pid == 0) {
-		const char *wrong =
-			netlab_become_rootless() ? run(scenario, MUTE_NFT) : "no user namespaces here";
-
-		if (wrong)
-			fprintf(stderr, "# rootless: %s\n", wrong);
-		_exit(wrong != NULL);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
-
 #define SCENARIOS(X)                                                                               \
 	X(muted_then_granted_then_revoked)                                                         \
 	X(bounded_lease_ends_by_itself)                                                            \
@@ -324,34 +248,11 @@ static void with_rootless_nft(scenario_fn *scenario)
 	X(missing_interface_is_muted_when_it_appears)                                              \
 	X(grant_is_quick)
 
-#define X(name)                                                                                    \
-	static void bpf_##name(void **state)                                                       \
-	{                                                                                          \
-		(void)state;                                                                       \
-		with_bpf(name);                                                                    \
-	}                                                                                          \
-	static void nft_##name(void **state)                                                       \
-	{                                                                                          \
-		(void)state;                                                                       \
-		with_nft(name);                                                                    \
-	}                                                                                          \
-	static void rootless_nft_##name(void **state)                                              \
-	{                                                                                          \
-		(void)state;                                                                       \
-		with_rootless_nft(name);                                                           \
-	}
-SCENARIOS(X)
-#undef X
+SCENARIOS(SCENARIO_DEFINE)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-#define X(name)                                                                                    \
-	cmocka_unit_test(bpf_##name), cmocka_unit_test(nft_##name),                                \
-		cmocka_unit_test(rootless_nft_##name),
-		SCENARIOS(X)
-#undef X
-	};
+	const struct CMUnitTest tests[] = { SCENARIOS(SCENARIO_ROWS) };
 
 	log_set_level(LOG_LEVEL_ERR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,18 +109,28 @@ void netlab_close(struct netlab *lab)
 	close(lab->host_ns);
 }
 
+bool netlab_enter_host(const struct netlab *lab)
+{
+	return setns(lab->host_ns, CLONE_NEWNET) == 0;
+}
+
+bool netlab_enter_gw(const struct netlab *lab)
+{
+	return setns(lab->gw_ns, CLONE_NEWNET) == 0;
+}
+
 int netlab_udp(const struct netlab *lab, bool on_host)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(4000) };
 	int fd;
 
 	sin.sin_addr.s_addr = htonl(on_host ? 0x0a090002 : 0x0a090001);
-	if (on_host && setns(lab->host_ns, CLONE_NEWNET) < 0)
+	if (on_host && !netlab_enter_host(lab))
 		return -1;
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (bind(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0)
 		perror("netlab: bind");
-	if (on_host && setns(lab->gw_ns, CLONE_NEWNET) < 0)
+	if (on_host && !netlab_enter_gw(lab))
 		return -1;
 	sin.sin_addr.s_addr = htonl(on_host ? 0x0a090001 : 0x0a090002);
 	if (connect(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0)

@@ -28,6 +28,9 @@ bool netlab_run(const struct netlab *lab, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 bool netlab_run_host(const struct netlab *lab, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Makes the calling thread enter the host's namespace, or come back. */
+bool netlab_enter_host(const struct netlab *lab);
+bool netlab_enter_gw(const struct netlab *lab);
 /* A UDP socket in either namespace, bound to its IPv4 address and port 4000, not blocking. */
 int netlab_udp(const struct netlab *lab, bool on_host);
 /* Static neighbours on both sides, so that only the mute decides what passes. */

@@ -1,0 +1,396 @@
+/* node_view.c: snapshots of the rooms for the operator */
+#include "node.h"
+
+#include "base/xalloc.h"
+#include "config/config_print.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t get_epoch_s(void *arg)
+{
+	(void)arg;
+	return time(NULL);
+}
+
+static bool get_event(void *arg, unsigned back, struct ha_event *ret_event)
+{
+	const struct node *node = arg;
+	const char *text;
+
+	if (!history_get(node->history, back, &ret_event->when_s, &text))
+		return false;
+	snprintf(ret_event->text, sizeof(ret_event->text), "%s", text);
+	return true;
+}
+
+static int64_t get_session_count(void *arg)
+{
+	(void)arg;
+	return ct_count();
+}
+
+static const struct config *get_config(void *arg)
+{
+	return &((struct node *)arg)->config;
+}
+
+static void view_links(const struct runtime_state *s, struct ha_member_view *m)
+{
+	for (unsigned i = 0; i < s->link_count; i++) {
+		const struct runtime_link *link = &s->links[i];
+		struct ha_link_view view = {
+			.is_up = link->is_up,
+			.speed_mbps = -1,
+			.rx_bytes = link->stats.rx_bytes,
+			.rx_packets = link->stats.rx_frames,
+			.rx_dropped = link->stats.rx_dropped,
+			.tx_bytes = link->stats.tx_bytes,
+			.tx_packets = link->stats.tx_frames,
+			.tx_errors = link->stats.tx_errors,
+		};
+
+		memcpy(view.name, link->name, sizeof(view.name));
+		if (link->is_hbdev && m->hbdev_count < CONFIG_HBDEV_MAX)
+			m->hbdev[m->hbdev_count++] = view;
+		if (link->is_monitored && m->mondev_count < CONFIG_MONITOR_MAX)
+			m->mondev[m->mondev_count++] = view;
+	}
+}
+
+static void view_self(const struct node *node, const struct runtime_state *s,
+		      struct ha_member_view *m)
+{
+	const struct cluster *c = &s->cluster;
+	int64_t sessions = ct_count();
+
+	memcpy(m->serial, node->serial, sizeof(m->serial));
+	memcpy(m->hostname, node->config.global.hostname, sizeof(m->hostname));
+	m->is_local = true;
+	m->is_living = true;
+	m->state = c->state;
+	m->in_sync = c->state == MEMBER_WORK || c->is_ready;
+	m->priority = node->config.ha.priority;
+	m->override = node->config.ha.override;
+	m->age_ms = (uint64_t)(mono_sub(s->at, c->age_since) / MS(1));
+	m->failures = c->failures;
+	m->sessions = sessions > 0 ? (uint64_t)sessions : 0;
+	m->lost_s = -1;
+	view_links(s, m);
+}
+
+static void view_member(const struct runtime_state *s, unsigned i, struct ha_member_view *m)
+{
+	const struct member *member = &s->cluster.members[i];
+
+	memcpy(m->serial, member->serial, sizeof(m->serial));
+	memcpy(m->hostname, member->hb.hostname, sizeof(m->hostname));
+	m->is_living = cluster_is_living(&s->cluster, member, s->at);
+	m->state = (enum member_state)member->hb.state;
+	m->in_sync = m->is_living && (member->hb.flags & HB_READY);
+	m->priority = member->hb.priority;
+	m->override = member->hb.flags & HB_OVERRIDE;
+	m->age_ms = member->hb.age_ms + (uint64_t)(mono_sub(s->at, member->rx) / MS(1));
+	m->failures = member->hb.failures;
+	m->sessions = member->hb.sessions;
+	m->heard_ms = mono_sub(s->at, member->rx) / MS(1);
+	m->lost_s = -1;
+	if (!m->is_living && s->lost_at_ns[i])
+		m->lost_s = time(NULL) - (s->at.ns - s->lost_at_ns[i]) / SEC(1);
+}
+
+static void view_warnings(const struct node *node, const struct runtime_state *s,
+			  struct ha_view *v)
+{
+	const struct cluster *c = &s->cluster;
+
+	v->is_warning[HA_WARN_NO_SECRET] = !node->config.ha.password[0];
+	v->is_warning[HA_WARN_UNKNOWN_GATEWAY] = c->alarms[ALARM_UNKNOWN_GATEWAY];
+	v->is_warning[HA_WARN_STRANGER] = c->alarms[ALARM_STRANGER];
+	v->is_warning[HA_WARN_VMAC_TABLE] = c->alarms[ALARM_VMAC_TABLE];
+	v->is_warning[HA_WARN_SERIAL_CLASH] = c->alarms[ALARM_SERIAL_CLASH];
+	v->is_warning[HA_WARN_NFT_MUTE] = s->mute_backend && strcmp(s->mute_backend, "nft") == 0;
+	v->is_warning[HA_WARN_FORCED] = c->is_forced;
+	v->is_warning[HA_WARN_STALLED] = c->is_stalled;
+	v->is_warning[HA_WARN_HBDEV_DOWN] = c->has_path_trouble;
+	memcpy(v->answered_by, c->answered_by, sizeof(v->answered_by));
+}
+
+static void view_selected(const struct node *node, struct ha_view *v)
+{
+	for (unsigned back = 0; back < HISTORY_MAX && v->selected_count < HA_SELECTED_MAX; back++) {
+		struct ha_event event;
+
+		if (!get_event((void *)node, back, &event))
+			return;
+		if (strstr(event.text, " is selected as the primary because "))
+			v->selected[v->selected_count++] = event;
+	}
+}
+
+static void view_cluster(const struct node *node, const struct runtime_state *s, struct ha_view *v)
+{
+	const struct cluster *c = &s->cluster;
+
+	v->state = c->state;
+	memcpy(v->primary, c->primary, sizeof(v->primary));
+	v->is_forced = c->is_forced;
+	v->term = c->term;
+	v->is_lease_unbounded = cluster_has_lease(c, s->at) && c->lease.ns == MONO_NEVER.ns;
+	v->lease_ms = !cluster_has_lease(c, s->at) ? -1 :
+		      v->is_lease_unbounded ? 0 : mono_sub(c->lease, s->at) / MS(1);
+	v->mute_backend = s->mute_backend;
+	v->takeovers = c->stats.takeovers;
+	v->stalls = c->stats.stalls;
+	v->resumes = c->stats.resumes;
+	v->resigns = c->stats.resigns;
+	v->probes = c->stats.probes;
+	v->probes_answered = c->stats.probes_answered;
+	v->hb_sent = c->stats.hb_sent;
+	v->hb_heard = c->stats.hb_heard;
+	v->hb_bytes = s->bytes;
+	v->hb_drops = s->drops;
+	view_warnings(node, s, v);
+	view_self(node, s, &v->members[v->member_count++]);
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+		if (c->members[i].is_used && c->members[i].is_verified)
+			view_member(s, i, &v->members[v->member_count++]);
+}
+
+static void get_ha(void *arg, struct ha_view *v)
+{
+	struct node *node = arg;
+	struct runtime_state *s;
+
+	v->mode = node->config.ha.mode;
+	memcpy(v->group_name, node->config.ha.group_name, sizeof(v->group_name));
+	v->group_id = node->config.ha.group_id;
+	v->pickup = node->config.ha.pickup;
+	v->pickup_connectionless = node->config.ha.pickup_connectionless;
+	v->override = node->config.ha.override;
+	v->uptime_ms = (uint64_t)(time(NULL) - node->started_s) * 1000;
+	v->changed_s = node->changed_s;
+	v->lease_ms = -1;
+	v->mute_backend = "none";
+	v->sync_drops = node->drops;
+	view_selected(node, v);
+	if (!node->runtime)
+		return;
+	s = xcalloc(1, sizeof(*s));
+	runtime_get(node->runtime, s);
+	view_cluster(node, s, v);
+	free(s);
+}
+
+static int64_t since_ms(mono_t now, mono_t then)
+{
+	return mono_is_zero(then) ? -1 : mono_sub(now, then) / MS(1);
+}
+
+static void view_counts(const struct sync_state *s, struct sync_view *v)
+{
+	const struct sync_stats *n = &s->stats;
+
+	v->sent = (struct sync_counts){ .created = n->created_sent, .updated = n->updated_sent,
+					.deleted = n->deleted_sent, .query = n->walks_served };
+	v->received = (struct sync_counts){ .created = n->created_heard,
+					    .create_failed = n->inject_failed,
+					    .updated = n->updated_heard,
+					    .deleted = n->deleted_heard,
+					    .query = n->walks_taken };
+	v->frames_sent = n->frames_sent;
+	v->frames_received = n->frames_heard;
+}
+
+static void view_filter(const struct node *node, struct sync_view *v)
+{
+	for (unsigned i = FILTER_TRAVELS + 1; i < FILTER_VERDICT_COUNT; i++) {
+		v->filter[v->filter_count].name = filter_name((enum filter_verdict)i);
+		v->filter[v->filter_count++].count = node->filtered[i];
+	}
+}
+
+static void view_kernel(const struct node *node, struct sync_view *v)
+{
+	struct ct_capture_stats capture = ct_capture_stats(node->capture);
+	struct ct_inject_stats inject = ct_inject_stats(node->inject);
+
+	v->events = capture.events;
+	v->events_own = capture.ignored_own;
+	v->events_unparsed = capture.unparsed;
+	v->overruns = capture.overruns;
+	v->created = inject.created;
+	v->updated = inject.updated;
+	v->deleted = inject.deleted;
+	v->timeouts = inject.timeouts;
+	v->inject_failed = inject.failed;
+}
+
+static void get_sync(void *arg, struct sync_view *v)
+{
+	struct node *node = arg;
+	mono_t now = loop_now(node->loop);
+	struct sync_state s;
+
+	v->nat = true;
+	v->tcp = node->config.ha.pickup;
+	v->others = node->config.ha.pickup && node->config.ha.pickup_connectionless;
+	v->differing = -1;
+	v->proven_ms = -1;
+	if (!node->sync)
+		return;
+	sync_describe(node->sync, now, &s);
+	v->is_started = node->config.ha.pickup;
+	v->head = s.role == SYNC_SECONDARY ? s.cursor : s.head;
+	v->stored = s.sessions;
+	v->unacked_ms = s.oldest_unacked_ns / MS(1);
+	v->proven_ms = since_ms(now, s.proven_at);
+	/* Not known is not equal: nobody to compare with, or never proven in this term. */
+	v->differing = v->proven_ms < 0 ? -1 : (int64_t)s.differing;
+	view_counts(&s, v);
+	view_filter(node, v);
+	view_kernel(node, v);
+	v->receive_errors = 0;
+	for (unsigned i = 0; i < DROP_REASON_COUNT; i++)
+		if (i != DROP_NONE && i != DROP_REPLAY && i != DROP_OWN)
+			v->receive_errors += node->drops.n[i];
+	for (unsigned i = 0; i < node->port_count; i++) {
+		v->paths += l2_port_is_up(node->ports[i]);
+		if (!v->mtu || l2_port_mtu(node->ports[i]) < v->mtu)
+			v->mtu = (unsigned)l2_port_mtu(node->ports[i]);
+	}
+	for (unsigned i = 0; i < s.peer_count; i++) {
+		struct sync_member_view *m = &v->members[v->member_count++];
+
+		memcpy(m->serial, s.peers[i].serial, sizeof(m->serial));
+		m->cursor = s.peers[i].cursor;
+		m->is_ready = !mono_is_zero(s.peers[i].proven_at);
+		m->is_walking = !s.peers[i].is_joined;
+		m->ack_ms = since_ms(now, s.peers[i].heard_at);
+	}
+}
+
+/* One list being read: a dump of the kernel, with what only the store knows laid over. */
+struct walk {
+	struct node *node;
+	struct ct_dump *dump;
+	session_row_fn *row;
+	session_done_fn *done;
+	void *arg;
+};
+
+static void on_walk_seen(void *arg, const struct ct_seen *seen)
+{
+	struct walk *walk = arg;
+	struct node *node = walk->node;
+	struct session_row row = { .ct = seen->ct, .is_copy = seen->is_copy,
+				   .expire_s = seen->ct.timeout };
+	struct store_entry *entry = node->sync ? store_find(sync_store(node->sync), &seen->ct) : NULL;
+
+	if (entry && !(entry->flags & ENTRY_TOMB)) {
+		struct ct known;
+		struct sync_state s;
+
+		store_read(sync_store(node->sync), entry, &known);
+		sync_describe(node->sync, loop_now(node->loop), &s);
+		row.is_synced = s.role == SYNC_SECONDARY ||
+				(s.peer_count && entry->node.version <= s.head - s.unacknowledged);
+		if (HAS(&known, CT_START_S)) {
+			row.ct.start_s = known.start_s;
+			SET_HAS(&row.ct, CT_START_S);
+		}
+		if (seen->is_copy) {
+			row.ct.status = known.status;
+			row.ct.timeout = known.timeout;
+			row.expire_s = known.timeout;
+		}
+	}
+	walk->row(walk->arg, &row);
+}
+
+static void on_walk_done(void *arg, int error)
+{
+	struct walk *walk = arg;
+
+	walk->done(walk->arg, error);
+	free(walk);
+}
+
+static int start_sessions(void *arg, session_row_fn *row, session_done_fn *done, void *done_arg,
+			  void **ret_walk)
+{
+	struct node *node = arg;
+	struct walk *walk = xcalloc(1, sizeof(*walk));
+	int error;
+
+	*walk = (struct walk){ .node = node, .row = row, .done = done, .arg = done_arg };
+	error = ct_dump_start(node->loop, node->config.ha.copy_mark_bit, on_walk_seen, on_walk_done,
+			      walk, &walk->dump);
+	if (error) {
+		free(walk);
+		return error;
+	}
+	*ret_walk = walk;
+	return 0;
+}
+
+static void cancel_sessions(void *arg, void *walk_arg)
+{
+	struct walk *walk = walk_arg;
+
+	(void)arg;
+	ct_dump_cancel(walk->dump);
+	free(walk);
+}
+
+static int force_failover(void *arg, bool is_forced, char *ret_why, size_t size)
+{
+	struct node *node = arg;
+
+	if (!node->runtime) {
+		snprintf(ret_why, size, "this gateway is standalone: set mode a-p in config system ha first");
+		return -ENOTSUP;
+	}
+	if (is_forced && node->state != MEMBER_WORK) {
+		snprintf(ret_why, size, "this is not the primary: run it on %s",
+			 node->primary[0] ? node->primary : "the primary, when there is one");
+		return -EPERM;
+	}
+	node->is_forced = is_forced;
+	runtime_force(node->runtime, is_forced);
+	return 0;
+}
+
+static int apply(void *arg, const char *text, size_t len, struct config_error *ret_error)
+{
+	struct node *node = arg;
+	struct config *config = xcalloc(1, sizeof(*config));
+	int error;
+
+	*config = node->config;
+	error = config_parse(config, "command", text, len, ret_error);
+	if (!error) {
+		error = node_apply(node, config);
+		if (error)
+			snprintf(ret_error->text, sizeof(ret_error->text),
+				 "not put into effect: %s", strerror(-error));
+	}
+	free(config);
+	return error;
+}
+
+const struct control_ops node_control_ops = {
+	.get_ha = get_ha,
+	.get_sync = get_sync,
+	.get_event = get_event,
+	.get_epoch_s = get_epoch_s,
+	.get_session_count = get_session_count,
+	.start_sessions = start_sessions,
+	.cancel_sessions = cancel_sessions,
+	.force_failover = force_failover,
+	.get_config = get_config,
+	.apply = apply,
+};
