@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 enum { ANSWERS_MAX = 64 }; /* read in one turn */
+#define IDLE_NS SEC(1) /* then the taps are closed: they cost every received frame a filter run */
 
 struct tap {
 	struct probe *probe;
@@ -87,34 +88,35 @@ static void *close_all(void *arg)
 	return NULL;
 }
 
-/* Closing a tap waits for an RCU grace period (packet_release(), synchronize_net()): not on the
- * thread that has just taken over and must send heartbeats. */
-static void close_elsewhere(struct closing *closing)
+/* Closing a tap waits for an RCU grace period (packet_release(), synchronize_net(): 8-16 ms
+ * measured): not on the thread that has just taken over and must send heartbeats. `is_stale`: only
+ * those whose device has been made again. */
+static void close_taps(struct probe *probe, bool is_stale)
 {
+	struct closing *closing = xcalloc(1, sizeof(*closing));
 	pthread_t thread;
 
+	for (unsigned i = 0; i < probe->tap_count; i++) {
+		struct tap *tap = &probe->taps[i];
+
+		if (!tap->watch ||
+		    (is_stale && (int)if_nametoindex(tap->iface->name) == tap->ifindex))
+			continue;
+		watch_free(tap->watch);
+		tap->watch = NULL;
+		closing->fds[closing->count++] = tap->fd;
+	}
 	if (closing->count > 0 && pthread_create(&thread, NULL, close_all, closing) == 0)
 		pthread_detach(thread);
 	else
 		close_all(closing);
 }
 
+/* The taps stay open for a while: a member that keeps probing must not pile up closing ones. */
 static void stop(struct probe *probe)
 {
-	struct closing *closing = xcalloc(1, sizeof(*closing));
-
-	for (unsigned i = 0; i < probe->tap_count; i++) {
-		struct tap *tap = &probe->taps[i];
-
-		if (!tap->watch)
-			continue;
-		watch_free(tap->watch);
-		tap->watch = NULL;
-		closing->fds[closing->count++] = tap->fd;
-	}
-	timer_clear(probe->timer);
 	probe->is_running = false;
-	close_elsewhere(closing);
+	timer_set(probe->timer, mono_add(loop_now(probe->loop), IDLE_NS));
 }
 
 static void finish(struct probe *probe, const char *who)
@@ -151,6 +153,8 @@ static void tap_on_readable(void *arg, unsigned events)
 
 		if (n < 0)
 			return;
+		if (!tap->probe->is_running) /* late, to a question before */
+			continue;
 		if (!frame_read_answer(frame, (size_t)n, &addr, &mac) || !is_ours(tap->iface, &addr))
 			continue;
 		snprintf(who, sizeof(who), "%s is at %s on %s", ipaddr_format(&addr, addr_text),
@@ -255,6 +259,10 @@ static void probe_on_timer(void *arg)
 {
 	struct probe *probe = arg;
 
+	if (!probe->is_running) {
+		close_taps(probe, false);
+		return;
+	}
 	if (!probe->is_repeated && probe->tap_count > 0) {
 		probe->is_repeated = true; /* one lost frame must not make two primaries */
 		ask_all(probe);
@@ -301,7 +309,7 @@ void probe_close(struct probe *probe)
 {
 	if (!probe)
 		return;
-	stop(probe);
+	close_taps(probe, false);
 	timer_free(probe->timer);
 	close(probe->member_fd);
 	free(probe->taps);
@@ -313,8 +321,12 @@ void probe_start(struct probe *probe, int64_t duration_ns, probe_done_fn *on_don
 {
 	mono_t start;
 
-	if (probe->is_running)
-		stop(probe);
+	probe->is_running = false;
+	close_taps(probe, true);
+	for (unsigned i = 0; i < probe->tap_count; i++) {
+		if (probe->taps[i].watch)
+			tap_on_readable(&probe->taps[i], LOOP_READ); /* forget late answers */
+	}
 	probe->is_running = true;
 	probe->is_repeated = false;
 	probe->on_done = on_done;

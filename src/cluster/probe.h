@@ -2,9 +2,9 @@
  *
  * Sends an ARP probe (RFC 5227 section 2.1.1, sender address 0) for every virtual IPv4 address and
  * a DAD neighbour solicitation (RFC 4862 section 5.4) for every IPv6 one, from the interface's
- * own MAC, past the mute; listens before the mute (AF_PACKET tap, open only meanwhile, filtered
- * to ARP replies and NAs for our addresses) for the given time. Any answer means that a kernel
- * somewhere still forwards as this cluster.
+ * own MAC, past the mute, and again after half the time; listens before the mute (AF_PACKET tap,
+ * closed a second after the last probe, filtered to ARP replies and NAs for our addresses) for
+ * the given time. Any answer means that a kernel somewhere still forwards as this cluster.
  */
 #ifndef FK_CLUSTER_PROBE_H
 #define FK_CLUSTER_PROBE_H

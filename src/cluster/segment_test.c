@@ -45,6 +45,7 @@ struct answer {
 	bool is_done, is_answered;
 	mono_t at;
 	char who[128];
+	struct probe *probe;
 };
 
 static void on_done(void *arg, bool is_answered, const char *who)
@@ -71,6 +72,31 @@ static struct answer ask(const struct config *config, int64_t duration_ns)
 			answer.is_answered ? answer.who : "nobody",
 			(double)mono_sub(answer.at, start) / 1e3);
 		probe_close(probe);
+	}
+	loop_free(loop);
+	return answer;
+}
+
+/* The second question follows in the loop's same turn, on the taps of the first. */
+static void on_first_done(void *arg, bool is_answered, const char *who)
+{
+	struct answer *answer = arg;
+
+	(void)is_answered;
+	(void)who;
+	probe_start(answer->probe, MS(10), on_done, answer);
+}
+
+static struct answer ask_twice(const struct config *config)
+{
+	struct answer answer = { 0 };
+	struct loop *loop = loop_new();
+
+	if (probe_open(loop, config, "FK1", &answer.probe) == 0) {
+		probe_start(answer.probe, MS(1000), on_done, &answer);
+		probe_start(answer.probe, MS(10), on_first_done, &answer); /* restarts */
+		turn_until(loop, &answer.is_done, 3000);
+		probe_close(answer.probe);
 	}
 	loop_free(loop);
 	return answer;
@@ -106,6 +132,9 @@ static const char *probe_finds_an_unmuted_holder_only(struct netlab *lab, enum m
 	MUST(answer.is_answered);
 	MUST(strcmp(answer.who, "fd09::100 is at 00:09:0f:09:05:00 on lan") == 0);
 	answer = ask(&none, MS(500));
+	MUST(answer.is_done && !answer.is_answered);
+	MUST(mute_revoke(holders, 1) == 0);
+	answer = ask_twice(&v4); /* what answered the first is no answer to the second */
 	MUST(answer.is_done && !answer.is_answered);
 	/* the gateway's own silence was not broken by asking */
 	MUST(!mute_adopted(mute).is_forwarding);
