@@ -30,7 +30,7 @@ static void enter(struct cluster *c, mono_t now, enum member_state state, const 
 	snprintf(name, sizeof(name), "%s", primary);
 	if (state != c->state || strcmp(name, c->primary) != 0 || term != c->term)
 		c->is_ready = state == MEMBER_WORK;
-	if (state != c->state)
+	if (state != c->state || strcmp(name, c->primary) != 0)
 		c->state_since = now;
 	c->state = state;
 	memcpy(c->primary, name, sizeof(c->primary));
@@ -38,6 +38,8 @@ static void enter(struct cluster *c, mono_t now, enum member_state state, const 
 	c->is_resigned = false;
 	c->is_probe_due = false;
 	c->duel_since = MONO_ZERO;
+	c->stall_heard_since = MONO_ZERO;
+	c->hidden_since = MONO_ZERO;
 	if (c->is_probing) {
 		c->is_probing = false;
 		c->ops->probe_cancel(c->arg);
@@ -58,6 +60,7 @@ void cluster_init(struct cluster *c, const struct cluster_config *config,
 	c->age_since = now;
 	c->next_send = now;
 	c->last_send = mono_add(now, -config->interval_ns);
+	c->stepped_at = now;
 	c->stranger_rx = (mono_t){ INT64_MIN / 2 };
 	c->is_holding = is_holding;
 	c->term = term;
@@ -159,6 +162,13 @@ static const struct member *living_primary(const struct cluster *c, mono_t now)
 	return best;
 }
 
+static bool hears(const struct cluster *c, const char *serial, mono_t now)
+{
+	const struct member *m = cluster_member((struct cluster *)c, serial);
+
+	return m && cluster_is_living(c, m, now) && m->hb.state == MEMBER_WORK;
+}
+
 /* A follower of a primary that we do not hear, but it does; of the highest term. */
 static const struct member *relayed_primary(const struct cluster *c, mono_t now)
 {
@@ -169,7 +179,7 @@ static const struct member *relayed_primary(const struct cluster *c, mono_t now)
 
 		if (cluster_is_living(c, m, now) && m->hb.state == MEMBER_STANDBY &&
 		    m->hb.primary[0] && strcmp(m->hb.primary, c->config.serial) != 0 &&
-		    cluster_hearer_of(c, m->hb.primary, now) &&
+		    !hears(c, m->hb.primary, now) && cluster_hearer_of(c, m->hb.primary, now) &&
 		    (!best || m->hb.term > best->hb.term))
 			best = m;
 	}
@@ -185,35 +195,79 @@ static unsigned living_count(const struct cluster *c, mono_t now)
 	return n;
 }
 
+/* A living member's kernel still forwards; it resumes or gives up. */
+static bool is_held(const struct cluster *c, mono_t now)
+{
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+		if (cluster_is_living(c, &c->members[i], now) &&
+		    (c->members[i].hb.flags & HB_HOLDING))
+			return !c->is_holding;
+	return false;
+}
+
+/* Nobody else should be the primary, and the virtual addresses are silent: takes over. */
+static void elect(struct cluster *c, mono_t now, mono_t *wake)
+{
+	/* Who waits is woken by heartbeats. */
+	if (cluster_better(c, now) || is_held(c, now)) {
+		c->hidden_since = MONO_ZERO;
+		return;
+	}
+	if (cluster_is_hidden_better(c, now)) {
+		mono_t patience;
+
+		if (mono_is_zero(c->hidden_since))
+			c->hidden_since = now;
+		patience = mono_add(c->hidden_since, 3 * c->config.interval_ns);
+		if (!mono_reached(now, patience)) {
+			wake_at(wake, patience);
+			return;
+		}
+	}
+	if (cluster_probe_silent(c, now, wake))
+		take_over(c, now);
+}
+
+/* Long enough to have heard a primary and to have exchanged nonces with it. */
+static mono_t listened_at(const struct cluster *c)
+{
+	int64_t d = cluster_detection_ns(c);
+	int64_t least = 4 * c->config.interval_ns;
+
+	return mono_add(c->state_since, d > least ? d : least);
+}
+
+/* Our kernel forwards on from an earlier life. Others wait for us; a better one gets its turn. */
+static void hold_on(struct cluster *c, mono_t now)
+{
+	const struct member *m = cluster_better(c, now);
+
+	if (!m || (!(m->hb.flags & HB_HOLDING) && !mono_reached(now, listened_at(c))))
+		return;
+	cluster_history(c, "%s gives its lease up: %s is the better primary.", c->config.serial,
+			m->serial);
+	lease_end(c);
+	cluster_send(c, now);
+}
+
 static void step_hello(struct cluster *c, mono_t now, mono_t *wake)
 {
 	const struct member *m = living_primary(c, now);
-	int64_t listen_ns = cluster_detection_ns(c);
 	mono_t alone_at = mono_add(c->state_since, c->config.holddown_ns);
 
 	if (m) {
 		cluster_follow(c, now, m->serial, m->hb.term);
 		return;
 	}
-	/* Two kernels forward on from earlier lives of their daemons: the better one goes on. */
-	if (c->is_holding) {
-		m = cluster_better(c, now);
-		if (m && (m->hb.flags & HB_HOLDING)) {
-			cluster_history(c, "%s gives its lease up: %s has one too.",
-					c->config.serial, m->serial);
-			lease_end(c);
-		}
-	}
+	if (c->is_holding)
+		hold_on(c, now);
 	m = relayed_primary(c, now);
 	if (m) {
 		cluster_follow(c, now, m->hb.primary, m->hb.term);
 		return;
 	}
-	/* Long enough to have heard a primary and to have exchanged nonces with it. */
-	if (listen_ns < 4 * c->config.interval_ns)
-		listen_ns = 4 * c->config.interval_ns;
-	if (!mono_reached(now, mono_add(c->state_since, listen_ns))) {
-		wake_at(wake, mono_add(c->state_since, listen_ns));
+	if (!mono_reached(now, listened_at(c))) {
+		wake_at(wake, listened_at(c));
 		return;
 	}
 	if (living_count(c, now) == 0 && !c->is_holding) {
@@ -224,14 +278,29 @@ static void step_hello(struct cluster *c, mono_t now, mono_t *wake)
 			return;
 		}
 	}
-	if (!cluster_better(c, now) && cluster_probe_silent(c, now, wake))
-		take_over(c, now);
+	elect(c, now, wake);
 }
 
 /* The primary we follow has left the role, and said so itself. */
 static bool has_left(const struct member *primary)
 {
 	return primary->hb.state != MEMBER_WORK;
+}
+
+/* The primary lives. One that cannot stop asking (somebody it hears does not hear it) is left. */
+static void follow_on(struct cluster *c, mono_t now, const struct member *primary, mono_t *wake)
+{
+	int64_t d = cluster_detection_of(c, primary);
+
+	wake_at(wake, mono_add(primary->rx, d));
+	if (!(primary->hb.flags & HB_STALLED)) {
+		c->stall_heard_since = MONO_ZERO;
+		return;
+	}
+	if (mono_is_zero(c->stall_heard_since))
+		c->stall_heard_since = now;
+	if (mono_reached(now, mono_add(c->stall_heard_since, 3 * d)))
+		cluster_to_hello(c, now, false, "its primary has stalled and does not resume");
 }
 
 static void step_standby(struct cluster *c, mono_t now, mono_t *wake)
@@ -261,7 +330,7 @@ static void step_standby(struct cluster *c, mono_t now, mono_t *wake)
 		return;
 	}
 	if (is_living && !has_left(primary)) {
-		wake_at(wake, mono_add(primary->rx, cluster_detection_of(c, primary)));
+		follow_on(c, now, primary, wake);
 		return;
 	}
 	m = cluster_hearer_of(c, c->primary, now);
@@ -269,9 +338,11 @@ static void step_standby(struct cluster *c, mono_t now, mono_t *wake)
 		wake_at(wake, c->next_send);
 		return;
 	}
-	/* Who cannot be primary now waits for the one who can; its heartbeats wake us. */
-	if (is_living && (primary->hb.flags & HB_HOLDING))
+	/* Silence counts from when we listened for this primary. */
+	if (!is_living && !mono_reached(now, mono_add(c->state_since, cluster_detection_ns(c)))) {
+		wake_at(wake, mono_add(c->state_since, cluster_detection_ns(c)));
 		return;
+	}
 	if (is_living && (primary->hb.flags & HB_RESIGNED)) {
 		/* A lease that ended in an orderly way: nothing to probe for. */
 		if (strcmp(primary->hb.successor, c->config.serial) == 0) {
@@ -282,8 +353,7 @@ static void step_standby(struct cluster *c, mono_t now, mono_t *wake)
 		if (m && cluster_is_living(c, m, now))
 			return;
 	}
-	if (!cluster_better(c, now) && cluster_probe_silent(c, now, wake))
-		take_over(c, now);
+	elect(c, now, wake);
 }
 
 /* Another primary is heard: the better one stays, by the order of election. */
@@ -326,8 +396,8 @@ static bool meet_others(struct cluster *c, mono_t now)
 	const struct member *m = living_primary(c, now);
 	uint64_t highest = c->term;
 
-	if (m && c->is_stalled && m->hb.term >= c->term) {
-		cluster_to_hello(c, now, true, "stalled, and another primary has taken over");
+	if (m && c->is_stalled) {
+		cluster_to_hello(c, now, true, "stalled, and there is another primary");
 		return true;
 	}
 	if (m && !c->is_stalled && settle_duel(c, now, m))
@@ -339,8 +409,23 @@ static bool meet_others(struct cluster *c, mono_t now)
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
 		m = &c->members[i];
 		if (!cluster_is_living(c, m, now) || m->hb.state == MEMBER_WORK ||
-		    m->hb.term <= c->term)
+		    m->hb.term < c->term)
 			continue;
+		if (m->hb.term == c->term) {
+			/* It hears another primary of this term, whom we do not. */
+			if (m->hb.state != MEMBER_STANDBY || !m->hb.primary[0] ||
+			    strcmp(m->hb.primary, c->config.serial) == 0 || c->is_stalled ||
+			    hears(c, m->hb.primary, now) ||
+			    !cluster_hearer_of(c, m->hb.primary, now))
+				continue;
+			if (strcmp(m->hb.primary, c->config.serial) > 0) {
+				cluster_to_hello(c, now, false,
+						 "a member follows another primary of this term");
+				return true;
+			}
+			highest = c->term + 1;
+			continue;
+		}
 		if (c->is_stalled || (m->hb.primary[0] &&
 				      strcmp(m->hb.primary, c->config.serial) != 0)) {
 			cluster_to_hello(c, now, true, "a member follows a primary of a higher term");
@@ -371,6 +456,8 @@ static void yield_to_better(struct cluster *c, mono_t now)
 
 static void step_work(struct cluster *c, mono_t now, mono_t *wake)
 {
+	/* First: without a lease we are nobody's rival. */
+	lease_judge(c, now);
 	if (meet_others(c, now))
 		return;
 	lease_step(c, now, wake);
@@ -378,10 +465,24 @@ static void step_work(struct cluster *c, mono_t now, mono_t *wake)
 		yield_to_better(c, now);
 }
 
+/* What happened while we were frozen is not known from what we find waiting: listen anew. */
+static void note_freeze(struct cluster *c, mono_t now)
+{
+	if (mono_sub(now, c->stepped_at) > 2 * c->config.interval_ns) {
+		c->state_since = now;
+		c->stalled_since = now;
+		c->stall_heard_since = MONO_ZERO;
+		c->hidden_since = MONO_ZERO;
+		c->is_probe_due = false;
+	}
+	c->stepped_at = now;
+}
+
 mono_t cluster_step(struct cluster *c, mono_t now)
 {
 	mono_t wake = MONO_NEVER;
 
+	note_freeze(c, now);
 	switch (c->state) {
 	case MEMBER_HELLO:
 		step_hello(c, now, &wake);

@@ -29,6 +29,13 @@
  *
  * A primary that finds its lease run out has stalled: it stays muted and asks. Everybody who was
  * counted and is heard again still follows it: it resumes. A higher term exists: hello, age 0.
+ * Where a one-way cut keeps it asking, those who hear it leave it after a few detection times.
+ *
+ * Cuts need not be the same for everybody. Who does not hear the primary, but hears somebody who
+ * does, stays a follower; who must wait for nobody but is told of a living member that it cannot
+ * hear, and whose serial is higher, waits three intervals for it; of two primaries of one term that
+ * share a follower the higher serial stays. A member that was frozen listens anew: what waited in
+ * its sockets is old.
  */
 #ifndef FK_CLUSTER_CLUSTER_H
 #define FK_CLUSTER_CLUSTER_H
@@ -96,7 +103,8 @@ struct cluster {
 	struct member members[LIMIT_MEMBERS - 1];
 	struct member greeted[LIMIT_MEMBERS]; /* authentic, not verified yet; oldest goes first */
 
-	mono_t state_since;
+	mono_t state_since;     /* in this state, under this primary, and awake */
+	mono_t stepped_at;      /* a long pause before a step: we were frozen */
 	mono_t age_since;       /* what HA uptime counts from */
 	mono_t next_send;
 	mono_t last_send;
@@ -110,9 +118,11 @@ struct cluster {
 	mono_t lease;           /* what the kernel holds; MONO_ZERO: nothing */
 	bool is_stalled;
 	mono_t stalled_since;
+	mono_t stall_heard_since; /* standby: the primary has been saying that it has stalled */
 	bool is_resigned;       /* standby that has just given the role up ... */
 	char successor[17];     /* ... in favour of this member */
 	mono_t duel_since;
+	mono_t hidden_since;    /* about to take over, but waiting for a member we cannot hear */
 
 	/* probing */
 	bool is_probing;

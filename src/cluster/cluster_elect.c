@@ -94,6 +94,13 @@ const struct member *cluster_successor(const struct cluster *c, mono_t now,
 	return winner && winner->is_counted ? winner : NULL;
 }
 
+static bool is_fresh(const struct cluster *c, const struct member *m, const struct hb_peer *heard,
+		     mono_t now)
+{
+	return heard->age_us < 120000000u &&
+	       US((int64_t)heard->age_us) + mono_sub(now, m->rx) < cluster_detection_of(c, m);
+}
+
 const struct member *cluster_hearer_of(const struct cluster *c, const char *serial, mono_t now)
 {
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
@@ -104,11 +111,30 @@ const struct member *cluster_hearer_of(const struct cluster *c, const char *seri
 		    m->hb.state != MEMBER_STANDBY || strcmp(m->hb.primary, serial) != 0)
 			continue;
 		heard = cluster_peer_entry(&m->hb, serial);
-		if (heard && heard->age_us < 120000000u &&
-		    US((int64_t)heard->age_us) + mono_sub(now, m->rx) < cluster_detection_of(c, m))
+		if (heard && is_fresh(c, m, heard, now))
 			return m;
 	}
 	return NULL;
+}
+
+bool cluster_is_hidden_better(const struct cluster *c, mono_t now)
+{
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
+		const struct member *m = &c->members[i];
+
+		if (!cluster_is_living(c, m, now))
+			continue;
+		for (unsigned k = 0; k < m->hb.peers_count; k++) {
+			const struct hb_peer *p = &m->hb.peers[k];
+			const struct member *known = cluster_member((struct cluster *)c, p->serial);
+
+			if (strcmp(p->serial, c->config.serial) > 0 &&
+			    strcmp(p->serial, c->primary) != 0 && is_fresh(c, m, p, now) &&
+			    !(known && cluster_is_living(c, known, now)))
+				return true;
+		}
+	}
+	return false;
 }
 
 void cluster_history_selected(struct cluster *c, mono_t now)

@@ -23,9 +23,13 @@ const struct member *cluster_successor(const struct cluster *c, mono_t now,
 				       enum rank_reason *ret_reason);
 /* A living member, not `serial` itself, that still hears it. */
 const struct member *cluster_hearer_of(const struct cluster *c, const char *serial, mono_t now);
+/* A member that we do not hear, but a living one does, with a higher serial than ours. */
+bool cluster_is_hidden_better(const struct cluster *c, mono_t now);
 void cluster_history_selected(struct cluster *c, mono_t now);
 
 /* lease.c */
+/* Stalled, when it has run out. */
+void lease_judge(struct cluster *c, mono_t now);
 void lease_step(struct cluster *c, mono_t now, mono_t *wake);
 /* Ends it: the kernel falls silent now. */
 void lease_end(struct cluster *c);

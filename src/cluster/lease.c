@@ -123,14 +123,20 @@ static void ask(struct cluster *c, mono_t now, mono_t *wake)
 	wake_at(wake, mono_reached(now, patience) ? c->next_send : patience);
 	if (pending)
 		return;
-	if (fresh || cluster_probe_silent(c, now, wake))
+	/* Nobody confirms it: time for news of a successor, then the virtual addresses tell. */
+	if (fresh || (mono_reached(now, patience) && cluster_probe_silent(c, now, wake)))
 		resume(c, now);
+}
+
+void lease_judge(struct cluster *c, mono_t now)
+{
+	if (!c->is_stalled && mono_reached(now, c->lease))
+		stall(c, now);
 }
 
 void lease_step(struct cluster *c, mono_t now, mono_t *wake)
 {
-	if (!c->is_stalled && mono_reached(now, c->lease))
-		stall(c, now);
+	lease_judge(c, now);
 	if (c->is_stalled) {
 		ask(c, now, wake);
 		return;
