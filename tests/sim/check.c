@@ -6,7 +6,8 @@
  * between whose daemons run; `since` is when the youngest part of the best such route came up (an
  * edge, or the boot or thaw of a daemon in between). Whether the two themselves run, are frozen or
  * dead does not matter. For a node whose daemon does not run (dead, frozen) the data path in both
- * directions is what counts, because nothing but a probe can tell of it.
+ * directions is what counts, because nothing but a probe can tell of it; with probes switched off
+ * (takeover-probe 0) nothing can.
  *
  * A node's *lease is active* while its kernel would forward: powered, before the deadline on its
  * own clock, and, if nobody runs there, with its data interface up.
@@ -14,7 +15,9 @@
  * T1 is the longest configured detection time plus `slack` (probe, four intervals, 20 ms).
  *
  * I1a  A lease never begins while another is active in a node connected for longer than T1:
- *      freezes, kills, thaws and one-way cuts beside a route are no excuse.
+ *      freezes, kills, thaws and one-way cuts beside a route are no excuse. (A lease handed over
+ *      within an island that is already in a legitimate split is no new one: one of the two was
+ *      in a split within T1.)
  * I1b  Two leases that began legitimately (disconnected then) end to be two within T1 of both
  *      daemons running and being connected.
  * I1c  In runs without full cuts (is_single_fault) no two leases ever overlap: there even a cut in
@@ -25,7 +28,8 @@
  *      calm for `patience` has had a lease within `patience`, unless a node whose daemon does not
  *      run has an active lease and can answer a member's probes, and no connected island has two.
  * I3   Nobody's term goes back while its daemon runs (node.c); a term is granted to two nodes only
- *      if they were disconnected, or connected for less than T1, when the second one was.
+ *      if they were disconnected, or connected for less than T1, or the second one asleep, when
+ *      the first one was.
  */
 #include "sim.h"
 
@@ -116,8 +120,11 @@ static int64_t connected_since(const struct sim *sim, unsigned a, unsigned b)
 {
 	const struct pair *p = &sim->pairs[a < b ? a : b][a < b ? b : a];
 
+	if (!sim->nodes[a].config.probe_ns && p->since != INT64_MAX &&
+	    is_awake(&sim->nodes[a]) && is_awake(&sim->nodes[b]))
+		return max64(p->since, max64(sim->nodes[a].run_since, sim->nodes[b].run_since));
 	if (!is_awake(&sim->nodes[a]) || !is_awake(&sim->nodes[b]))
-		return p->data_since;
+		return sim->nodes[a].config.probe_ns ? p->data_since : INT64_MAX;
 	return p->since;
 }
 
@@ -140,15 +147,19 @@ static void check_pair(struct sim *sim, unsigned a, unsigned b)
 	}
 	when = connected_since(sim, a, b);
 	if (!p->is_split) {
+
 		p->is_split = true;
 		p->split_since = sim->now;
 		sim_trace(sim, "two leases: %s and %s", x->config.serial, y->config.serial);
-		/* A zombie whose data interface comes back begins nothing. */
-		if (sim->is_single_fault || is_older(sim, when, t1))
+		if (sim->is_single_fault ||
+		    (is_older(sim, when, t1) && is_older(sim, x->split_at, t1) &&
+		     is_older(sim, y->split_at, t1)))
 			sim_fail(sim, "I1a: %s and %s both have a lease, connected since %.6f",
 				 x->config.serial, y->config.serial, (double)when / 1e9);
+		sim->nodes[a].split_at = sim->nodes[b].split_at = sim->now;
 		return;
 	}
+	sim->nodes[a].split_at = sim->nodes[b].split_at = sim->now;
 	if (!is_awake(x) || !is_awake(y))
 		return;
 	if (is_older(sim, when, t1) &&
@@ -200,7 +211,10 @@ void check_grant(struct node *node, uint64_t term)
 	struct sim *sim = node->sim;
 	unsigned slot;
 
-	if (node->must_hear)
+	/* Without probes a detection time of silence has to do. */
+	if (node->must_hear && (node->config.probe_ns ||
+				sim->now - node->run_since < node->config.interval_ns *
+							     node->config.threshold - MS(1)))
 		sim_fail(sim, "I1d: %s thawed and has a lease again, but has heard nothing",
 			 node->config.serial);
 	for (unsigned i = 0; i < sim->term_count && i < 64; i++) {
@@ -210,7 +224,7 @@ void check_grant(struct node *node, uint64_t term)
 			continue;
 		if (sim->terms[i].node == node->id)
 			return;
-		when = connected_since(sim, node->id, sim->terms[i].node);
+		when = max64(connected_since(sim, node->id, sim->terms[i].node), node->run_since);
 		if (when < sim->terms[i].at && is_older(sim, when, t1_ns(sim)) &&
 		    sim->terms[i].at - when > t1_ns(sim))
 			sim_fail(sim, "I3: term %llu belongs to %s and to %s",
@@ -233,6 +247,21 @@ void check_event(struct sim *sim)
 	check_liveness(sim);
 }
 
+static void dump_member(const struct node *n, const struct member *m, FILE *out)
+{
+	mono_t now = node_clock(n);
+
+	if (!m->is_used)
+		return;
+	fprintf(out, "#   knows %s: %s%s%s primary '%s' term %llu flags 0x%x heard %.1f ms ago, "
+		"echo %.1f ms, age %.1f s\n", m->serial,
+		cluster_is_living(&n->cluster, m, now) ? "" : "not living ",
+		m->is_counted ? "counted " : "",
+		member_state_name((enum member_state)m->hb.state), m->hb.primary,
+		(unsigned long long)m->hb.term, m->hb.flags, (double)mono_sub(now, m->rx) / 1e6,
+		(double)mono_sub(now, m->echo) / 1e6, (double)m->hb.age_ms / 1e3);
+}
+
 void check_dump(const struct sim *sim, FILE *out)
 {
 	uint64_t from = sim->trace_count > SIM_TRACE ? sim->trace_count - SIM_TRACE : 0;
@@ -246,15 +275,19 @@ void check_dump(const struct sim *sim, FILE *out)
 		const struct cluster *c = &n->cluster;
 
 		fprintf(out,
-			"# %s: %s%s%s %s primary '%s' term %llu%s%s%s%s lease %s D %.0f ms, failures %u\n",
+			"# %s: %s%s%s %s primary '%s' term %llu%s%s%s%s%s lease %s D %.0f ms, failures %u, age %.1f s\n",
 			n->config.serial, n->is_powered ? "" : "no power ",
 			n->is_running ? "runs" : "dead", n->is_frozen ? " frozen" : "",
 			member_state_name(c->state), c->primary, (unsigned long long)c->term,
 			c->is_stalled ? " stalled" : "", c->is_resigned ? " resigned" : "",
 			c->is_holding ? " holding" : "", c->is_ready ? " ready" : "",
+			c->is_probing ? " probing" : "",
 			!node_has_lease(n) ? "none" :
 			n->lease.ns == MONO_NEVER.ns ? "unbounded" : "bounded",
-			(double)(n->config.interval_ns * n->config.threshold) / 1e6, n->failures);
+			(double)(n->config.interval_ns * n->config.threshold) / 1e6, n->failures,
+			(double)mono_sub(node_clock(n), c->age_since) / 1e9);
+		for (unsigned m = 0; m < LIMIT_MEMBERS - 1 && n->is_running; m++)
+			dump_member(n, &c->members[m], out);
 		fprintf(out, "#   sends to:");
 		for (unsigned to = 0; to < sim->count; to++)
 			for (unsigned p = 0; p < SIM_PATHS && to != i; p++)

@@ -14,7 +14,8 @@ static void cut_random_direction(struct sim *sim, struct node *a)
 static void cut_random_path(struct sim *sim, struct node *a)
 {
 	unsigned b = (a->id + 1 + (unsigned)rng_below(&sim->rng, sim->count - 1)) % sim->count;
-	unsigned p = (unsigned)rng_below(&sim->rng, SIM_PATHS);
+	/* Without the data path a probe is blind: that would be a second fault. */
+	unsigned p = (unsigned)rng_below(&sim->rng, sim->is_single_fault ? SIM_DATA : SIM_PATHS);
 
 	sim_trace(sim, "cut: %s -> %s path %u", a->config.serial, sim->nodes[b].config.serial, p);
 	sim->paths[a->id][b][p].is_up = false;
@@ -194,12 +195,15 @@ static void draw_world(struct sim *sim)
 {
 	static const int64_t intervals[] = { MS(20), MS(50), MS(100), MS(200) };
 	static const int64_t means[] = { MS(50), MS(300), SEC(1), SEC(3), SEC(10) };
+	bool is_single = rng_chance(&sim->rng, 250);
 	int64_t interval = intervals[rng_below(&sim->rng, 4)];
 	unsigned threshold = (unsigned)rng_between(&sim->rng, 3, 8);
-	unsigned loss = rng_chance(&sim->rng, 500) ? (unsigned)rng_below(&sim->rng, 200) : 0;
+	unsigned loss = !is_single && rng_chance(&sim->rng, 500) ?
+			(unsigned)rng_below(&sim->rng, 200) : 0;
 	unsigned op_freeze = rng_chance(&sim->rng, 300) ? 2 : 0;
 	unsigned spike = rng_chance(&sim->rng, 300) ? 30 : 0;
-	bool has_probe = !rng_chance(&sim->rng, 100);
+	int64_t margin = rng_chance(&sim->rng, 700) ? SEC(300) : SEC(2);
+	bool has_probe = is_single || !rng_chance(&sim->rng, 100);
 
 	sim->fault_mean_ns = means[rng_below(&sim->rng, 5)];
 	for (unsigned i = 0; i < sim->count; i++) {
@@ -211,7 +215,7 @@ static void draw_world(struct sim *sim)
 		n->config.probe_ns = has_probe ? MS(3) : 0;
 		n->config.priority = (uint8_t)rng_between(&sim->rng, 126, 128);
 		n->config.is_override = rng_chance(&sim->rng, 150);
-		n->config.margin_ns = rng_chance(&sim->rng, 500) ? SEC(300) : MS(500);
+		n->config.margin_ns = margin;
 		n->op_freeze = op_freeze;
 		n->freeze_max_ns = rng_chance(&sim->rng, 500) ? SEC(3) : MS(50);
 		for (unsigned b = 0; b < sim->count; b++)
@@ -224,6 +228,7 @@ static void draw_world(struct sim *sim)
 				path->jitter_ns = rng_between(&sim->rng, US(20), interval / 8);
 			}
 	}
+	sim->is_single_fault = is_single;
 	sim->slack_ns = 4 * interval + MS(25);
 	sim->patience_ns = SEC(4) + 8 * interval * threshold;
 }
@@ -235,7 +240,6 @@ bool random_run(uint64_t seed, int64_t seconds, bool is_verbose, struct sim **re
 	bool ok;
 
 	draw_world(sim);
-	sim->is_single_fault = rng_chance(&sim->rng, 250);
 	sim->faults_until = SEC(seconds);
 	for (unsigned i = 0; i < sim->count; i++)
 		if (rng_chance(&sim->rng, 800))

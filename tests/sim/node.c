@@ -429,6 +429,9 @@ void node_set_data(struct node *node, bool is_up)
 	node->is_data_up = is_up;
 	sim_trace(node->sim, "%s: data interface %s", node->config.serial, is_up ? "up" : "down");
 	disturbed(node);
+	/* A dead daemon's lease that comes back with its link takes nobody by surprise but us. */
+	if (is_up && node_has_lease(node))
+		node->split_at = node->sim->now;
 	node_set_failures(node, is_up ? 0 : 1);
 }
 

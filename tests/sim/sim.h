@@ -86,7 +86,7 @@ struct node {
 	mono_t lease;           /* in its kernel, its own clock */
 	uint64_t lease_term;
 	int64_t lease_began;    /* true time */
-	bool was_active;
+	int64_t split_at;       /* true time: last in a legitimate split */
 	bool must_hear;         /* thawed without a lease: needs news before it may have one */
 
 	uint64_t probe_id;      /* 0: none */

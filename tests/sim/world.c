@@ -232,6 +232,7 @@ struct sim *sim_new(uint64_t seed, unsigned count, bool is_verbose)
 		n->rng.state = rng_next(&sim->rng);
 		n->is_data_up = true;
 		n->timer_at = INT64_MAX;
+		n->split_at = -SEC(1000);
 		/* Up to a day apart; 200 ppm is more than any crystal. */
 		n->offset_ns = rng_between(&sim->rng, 0, SEC(86400));
 		n->ppm = (int)rng_between(&sim->rng, -200, 200);
