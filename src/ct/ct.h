@@ -52,6 +52,8 @@ struct ct_capture_stats {
 	uint64_t events, ignored_own, unparsed, overruns;
 };
 
+/* on_overrun: events were lost and will not be repeated; what was queued is gone too, so a dump
+ * started now or later is newer than every event heard before. */
 int ct_capture_open(struct loop *loop, uint32_t copy_bit, ct_seen_fn *on_seen,
 		    ct_overrun_fn *on_overrun, void *arg, struct ct_capture **ret_capture);
 void ct_capture_close(struct ct_capture *capture);
@@ -82,12 +84,17 @@ int ct_inject_open(struct loop *loop, uint32_t copy_bit, ct_verdict_fn *on_verdi
 void ct_inject_close(struct ct_inject *inject);
 uint32_t ct_inject_portid(const struct ct_inject *inject);
 /* Puts a copy (copy bit set, ASSURED, CT_HOLD_S) into the kernel. CREATE answers -EEXIST when the
- * key is there, UPDATE -ENOENT when it is not; the caller decides what then. -EAGAIN (at once) when
- * too many requests wait for verdicts. `cookie`: any value below 2^60. */
+ * key is there (or its translated tuple is taken), UPDATE -ENOENT when it is not; the caller decides
+ * what then. CREATE -EOPNOTSUPP: no such helper here (clear CT_HELPER and ask again). UPDATE -EBUSY:
+ * the entry has SEEN_REPLY and `ct` has not, or was an expected session here: delete, then create;
+ * also when the translation changed, which an update cannot. -EAGAIN (at once) when too many
+ * requests wait for verdicts. `cookie`: any value below 2^60. An update sets BE_LIBERAL in the TCP
+ * flags of the entry (ct_build.c says why), so flags read back may differ in 0x08. */
 int ct_inject_copy(struct ct_inject *inject, enum ct_op op, const struct ct *ct, uint64_t cookie);
 /* Deletes by original tuple and zone. */
 int ct_inject_delete(struct ct_inject *inject, const struct ct *key, uint64_t cookie);
-/* Sets the timeout of an existing entry, and nothing else. */
+/* Sets the timeout of an existing entry, and nothing else. GRE copies answer -EPERM: they have
+ * IPS_FIXED_TIMEOUT, or their first packet would end them; CT_HOLD_S runs on. */
 int ct_inject_timeout(struct ct_inject *inject, const struct ct *key, uint32_t seconds,
 		      uint64_t cookie);
 void ct_inject_flush(struct ct_inject *inject);

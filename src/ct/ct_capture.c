@@ -1,13 +1,20 @@
-/* ct_capture.c: conntrack events of this namespace, parsed, without those our own requests caused */
+/* ct_capture.c: conntrack events of this namespace, parsed, without those our own requests caused
+ *
+ * An overrun is told when what was queued before it can no longer follow: from ENOBUFS until its
+ * queue is empty a netlink socket loses everything new (netlink_rcv_wake()), and an old event
+ * heard after the dump that repairs would undo it. So a fresh socket listens first, the old one goes
+ * with its queue, and then the caller is told.
+ */
 #include "ct/ct_msg.h"
 
+#include "base/log.h"
 #include "base/xalloc.h"
 #include "nl/nl.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { IGNORE_MAX = 4 };
 
@@ -17,7 +24,10 @@ enum { IGNORE_MAX = 4 };
 #define RCVBUF_MAX_BYTES (64u << 20)
 
 struct ct_capture {
+	struct loop *loop;
 	struct nl_sock *sock;
+	struct timer *overrun;
+	size_t rcvbuf_bytes;
 	uint32_t copy_bit;
 	uint32_t ignore[IGNORE_MAX];
 	unsigned ignore_count;
@@ -57,12 +67,11 @@ static void capture_on_overrun(void *arg)
 {
 	struct ct_capture *capture = arg;
 
-	capture->stats.overruns++;
-	capture->on_overrun(capture->arg);
+	/* Outside of the socket's own callback. */
+	timer_set(capture->overrun, loop_now(capture->loop));
 }
 
-int ct_capture_open(struct loop *loop, uint32_t copy_bit, ct_seen_fn *on_seen,
-		    ct_overrun_fn *on_overrun, void *arg, struct ct_capture **ret_capture)
+static int capture_listen(struct ct_capture *capture, struct nl_sock **ret_sock)
 {
 	static const unsigned groups[] = { NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE,
 					   NFNLGRP_CONNTRACK_DESTROY };
@@ -71,23 +80,50 @@ int ct_capture_open(struct loop *loop, uint32_t copy_bit, ct_seen_fn *on_seen,
 		.bus = NETLINK_NETFILTER,
 		.groups = groups,
 		.group_count = sizeof(groups) / sizeof(groups[0]),
-		.rcvbuf_bytes = RCVBUF_BYTES,
+		.rcvbuf_bytes = capture->rcvbuf_bytes,
 		.rcvbuf_max_bytes = RCVBUF_MAX_BYTES,
 		.prio = LOOP_NORMAL,
 	};
+
+	return nl_sock_open(capture->loop, &config, capture_on_msg, capture_on_overrun, capture,
+			    ret_sock);
+}
+
+static void capture_start_anew(void *arg)
+{
+	struct ct_capture *capture = arg;
+	struct nl_sock *old = capture->sock;
+	int r;
+
+	capture->stats.overruns++;
+	if (capture->rcvbuf_bytes < RCVBUF_MAX_BYTES)
+		capture->rcvbuf_bytes *= 2;
+	r = capture_listen(capture, &capture->sock);
+	if (r == 0)
+		nl_sock_close(old);
+	else
+		log_warnx("ct", "events: no fresh socket after an overrun: %s", strerror(-r));
+	capture->on_overrun(capture->arg);
+}
+
+int ct_capture_open(struct loop *loop, uint32_t copy_bit, ct_seen_fn *on_seen,
+		    ct_overrun_fn *on_overrun, void *arg, struct ct_capture **ret_capture)
+{
 	struct ct_capture *capture = xcalloc(1, sizeof(*capture));
 	int r;
 
+	capture->loop = loop;
 	capture->copy_bit = copy_bit;
+	capture->rcvbuf_bytes = RCVBUF_BYTES;
 	capture->on_seen = on_seen;
 	capture->on_overrun = on_overrun;
 	capture->arg = arg;
-	r = nl_sock_open(loop, &config, capture_on_msg, capture_on_overrun, capture,
-			 &capture->sock);
+	r = capture_listen(capture, &capture->sock);
 	if (r < 0) {
 		free(capture);
 		return r;
 	}
+	capture->overrun = timer_new(loop, "ct overrun", capture_start_anew, capture);
 	*ret_capture = capture;
 	return 0;
 }
@@ -96,6 +132,7 @@ void ct_capture_close(struct ct_capture *capture)
 {
 	if (capture == NULL)
 		return;
+	timer_free(capture->overrun);
 	nl_sock_close(capture->sock);
 	free(capture);
 }

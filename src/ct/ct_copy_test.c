@@ -528,6 +528,51 @@ static void copies_are_made_fast(void **state)
 	ct_inject_close(inject);
 }
 
+/* Nobody reads while more sessions begin than the buffer holds; afterwards news arrives again. */
+static void capture_starts_anew_after_an_overrun(void **state)
+{
+	enum { FLOOD = 20000 };
+	struct loop *other = loop_new();
+	struct ct_capture *capture;
+	struct ct_inject *maker;
+	struct ct ct = ct_of(&rows[0]);
+	unsigned before;
+
+	(void)state;
+	begin();
+	lab_enter(&lab, LAB_GATEWAY);
+	assert_int_equal(ct_capture_open(lab.loop, COPY_BIT, lab_on_seen, lab_on_overrun, &lab,
+					 &capture), 0);
+	assert_int_equal(ct_inject_open(other, 0, lab_on_verdict, &lab, &maker), 0);
+	lab.verdicts = lab.overruns = 0;
+	for (unsigned i = 0; i < FLOOD; i++) {
+		ct.sport = (uint16_t)(1024 + i);
+		while (ct_inject_copy(maker, CT_OP_CREATE, &ct, i) == -EAGAIN)
+			loop_turn(other, MS(10));
+	}
+	ct_inject_flush(maker);
+	while (lab.verdicts < FLOOD)
+		loop_turn(other, MS(10));
+	assert_int_equal(lab.overruns, 0);
+	assert_true(lab_wait(&lab, &lab.overruns, 1));
+	assert_int_equal(ct_count(), FLOOD);
+
+	lab_listen(&lab, MS(5));
+	lab.seen_count = 0;
+	before = lab.overruns;
+	ct.sport = 1;
+	assert_int_equal(ct_inject_copy(maker, CT_OP_CREATE, &ct, 1), 0);
+	ct_inject_flush(maker);
+	assert_true(lab_wait(&lab, &lab.seen_count, 1));
+	assert_int_equal(lab.seen[0].ct.sport, 1);
+	assert_int_equal(lab.overruns, before);
+	while (lab.verdicts < FLOOD + 1)
+		loop_turn(other, MS(10));
+	ct_inject_close(maker);
+	loop_free(other);
+	ct_capture_close(capture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -536,6 +581,7 @@ int main(void)
 		cmocka_unit_test(tcp_continues_on_a_copy),
 		cmocka_unit_test(tcp_comes_back_to_a_former_owner),
 		cmocka_unit_test(copies_are_made_fast),
+		cmocka_unit_test(capture_starts_anew_after_an_overrun),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -242,6 +242,27 @@ static void table_connectionless_tells_new_and_reply(void **state)
 	gateway_close(&g);
 }
 
+static void table_sessions_with_a_helper_tell_everything(void **state)
+{
+	static const char helper[] = "nft 'table inet help { ct helper ftp4 { type \"ftp\" protocol tcp; "
+		"l3proto ip; }\nchain h { type filter hook prerouting priority mangle;"
+		"tcp dport 2121 ct state new ct helper set \"ftp4\"; }\n}' 2>/dev/null";
+	struct gateway g = gateway_open(&established);
+	char open[512], closing[512];
+
+	(void)state;
+	if (lab_run(&lab, LAB_GATEWAY, "%s", helper) != 0) {
+		gateway_close(&g);
+		print_message("no ftp helper in this kernel\n");
+		skip();
+	}
+	tcp_session(2121, open, closing);
+	assert_string_equal(open, "new(1) update(2) update(3)");
+	assert_string_equal(closing, "update(4) update(5) update(6) update(7)");
+	lab_run(&lab, LAB_GATEWAY, "nft delete table inet help");
+	gateway_close(&g);
+}
+
 static void table_icmp_error_leaves_the_mask_of_its_session(void **state)
 {
 	struct gateway g = gateway_open(&established);
@@ -352,6 +373,7 @@ int main(void)
 		cmocka_unit_test(table_excluded_classes_raise_nothing),
 		cmocka_unit_test(table_pptp_l2tp_and_own_raise_nothing),
 		cmocka_unit_test(table_connectionless_tells_new_and_reply),
+		cmocka_unit_test(table_sessions_with_a_helper_tell_everything),
 		cmocka_unit_test(table_icmp_error_leaves_the_mask_of_its_session),
 		cmocka_unit_test(table_copy_is_claimed_by_one_event),
 		cmocka_unit_test(table_survives_flush_and_is_put_back),
