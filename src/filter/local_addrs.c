@@ -11,8 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { READ_TRIES = 5 };
+
 struct local_addrs {
+	struct loop *loop;
 	struct nl_sock *sock;
+	struct timer *overrun;
 	struct filter_locals *locals;
 	struct filter_locals *reading; /* during a dump: what it has shown so far */
 	local_addr_fn *on_change;
@@ -93,30 +97,35 @@ static void addrs_on_dumped(void *arg, const struct nlmsghdr *nlh)
 
 static int addrs_read(struct local_addrs *addrs, struct filter_locals *ret_locals)
 {
-	char room[MNL_NLMSG_HDRLEN + 64] __attribute__((aligned(8)));
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(room);
-	int r;
+	int r = -EINTR;
 
-	nlh->nlmsg_type = RTM_GETADDR;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifaddrmsg)); /* AF_UNSPEC: both families */
-	addrs->reading = ret_locals;
-	r = nl_talk(NETLINK_ROUTE, nlh, addrs_on_dumped, addrs);
-	addrs->reading = NULL;
+	/* A dump that a change interrupted; what it showed is right, but may not be all. */
+	for (int i = 0; i < READ_TRIES && r == -EINTR; i++) {
+		char room[MNL_NLMSG_HDRLEN + 64] __attribute__((aligned(8)));
+		struct nlmsghdr *nlh = mnl_nlmsg_put_header(room);
+
+		nlh->nlmsg_type = RTM_GETADDR;
+		nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+		mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifaddrmsg)); /* AF_UNSPEC: both */
+		filter_locals_fini(ret_locals);
+		addrs->reading = ret_locals;
+		r = nl_talk(NETLINK_ROUTE, nlh, addrs_on_dumped, addrs);
+		addrs->reading = NULL;
+	}
 	return r;
 }
 
 /* Tells the difference between what was known and what a fresh dump shows. */
-static void addrs_on_overrun(void *arg)
+static void addrs_read_again(struct local_addrs *addrs)
 {
-	struct local_addrs *addrs = arg;
 	struct filter_locals now = { 0 };
 	struct filter_locals before = { 0 };
 	int r = addrs_read(addrs, &now);
 
 	if (r < 0) {
-		errno = -r;
-		log_warn("filter", "cannot read the local addresses again");
+		/* Nothing is concluded from half a dump; the next one is not far. */
+		log_warnx("filter", "cannot read the local addresses again: %s", strerror(-r));
+		timer_set(addrs->overrun, mono_add(loop_now(addrs->loop), MS(100)));
 		filter_locals_fini(&now);
 		return;
 	}
@@ -135,8 +144,15 @@ static void addrs_on_overrun(void *arg)
 	filter_locals_fini(&now);
 }
 
-int local_addrs_open(struct loop *loop, struct filter_locals *locals, local_addr_fn *on_change,
-		     void *arg, struct local_addrs **ret_addrs)
+static void addrs_on_overrun(void *arg)
+{
+	struct local_addrs *addrs = arg;
+
+	/* Outside of the socket's own callback. */
+	timer_set(addrs->overrun, loop_now(addrs->loop));
+}
+
+static int addrs_listen(struct local_addrs *addrs, struct nl_sock **ret_sock)
 {
 	static const unsigned groups[] = { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR };
 	const struct nl_sock_config config = {
@@ -144,24 +160,49 @@ int local_addrs_open(struct loop *loop, struct filter_locals *locals, local_addr
 		.bus = NETLINK_ROUTE,
 		.groups = groups,
 		.group_count = sizeof(groups) / sizeof(groups[0]),
-		.rcvbuf_bytes = 1u << 18,
+		.rcvbuf_bytes = 1u << 19,
 		.rcvbuf_max_bytes = 1u << 22,
 		/* Before conntrack's events of the same turn: the fence around deletes needs it. */
 		.prio = LOOP_URGENT,
 	};
+
+	return nl_sock_open(addrs->loop, &config, addrs_on_msg, addrs_on_overrun, addrs, ret_sock);
+}
+
+/* What is still queued is older than the dump that repairs, and would undo it: a fresh socket
+ * listens first, the old one goes with its queue, then the addresses are read. */
+static void addrs_start_anew(void *arg)
+{
+	struct local_addrs *addrs = arg;
+	struct nl_sock *old = addrs->sock;
+	int r = addrs_listen(addrs, &addrs->sock);
+
+	if (r == 0)
+		nl_sock_close(old);
+	else
+		log_warnx("filter", "no fresh socket after an overrun: %s", strerror(-r));
+	addrs_read_again(addrs);
+}
+
+int local_addrs_open(struct loop *loop, struct filter_locals *locals, local_addr_fn *on_change,
+		     void *arg, struct local_addrs **ret_addrs)
+{
 	struct local_addrs *addrs = xcalloc(1, sizeof(*addrs));
 	int r;
 
+	addrs->loop = loop;
 	addrs->locals = locals;
 	addrs->on_change = on_change;
 	addrs->arg = arg;
 	/* Listening before reading, so that nothing falls between. */
-	r = nl_sock_open(loop, &config, addrs_on_msg, addrs_on_overrun, addrs, &addrs->sock);
+	r = addrs_listen(addrs, &addrs->sock);
 	if (r < 0)
 		goto fail;
 	r = addrs_read(addrs, locals);
-	if (r < 0)
+	/* Addresses that keep changing are heard one by one as well. */
+	if (r < 0 && r != -EINTR)
 		goto fail_sock;
+	addrs->overrun = timer_new(loop, "address overrun", addrs_start_anew, addrs);
 	*ret_addrs = addrs;
 	return 0;
 
@@ -176,6 +217,7 @@ void local_addrs_close(struct local_addrs *addrs)
 {
 	if (addrs == NULL)
 		return;
+	timer_free(addrs->overrun);
 	nl_sock_close(addrs->sock);
 	free(addrs);
 }
