@@ -66,7 +66,7 @@ static void fake_get_ha(void *node, struct ha_view *v)
 		struct ha_member_view *m = &v->members[i];
 
 		snprintf(m->serial, sizeof(m->serial), "%s", fake_serials[i]);
-		snprintf(m->hostname, sizeof(m->hostname), i ? "fw-b" : "fw-a");
+		snprintf(m->hostname, sizeof(m->hostname), "%s", i ? "fw-b" : fake->config.global.hostname);
 		m->is_local = i == 0;
 		m->is_living = i == 0 || !fake->has_lost;
 		m->lost_s = m->is_living ? -1 : 1893553505;
