@@ -31,7 +31,9 @@
 /* SO_MARK of the probes' sockets: netdev egress chains see them where tc does not. */
 #define MUTE_PROBE_MARK 0x464b5052u
 
+struct loop;
 struct mute;
+struct mute_watch;
 
 enum mute_backend { MUTE_AUTO, MUTE_BPF, MUTE_NFT };
 
@@ -46,8 +48,13 @@ int mute_open(enum mute_backend backend, const char *const *ifnames, unsigned co
 void mute_close(struct mute *mute);
 /* Mutes (under the lease in force) interfaces that appeared, were made again or from which
  * somebody removed our filter. Cheap when nothing is to do: call it on news about links, before
- * vip_apply() on such an interface, and every few seconds. Number of repairs or negative errno. */
+ * vip_apply() on such an interface, and every few seconds. Number of repairs or negative errno.
+ * May run on another thread than the grants (it waits for the kernel's RTNL lock), not on two. */
 int mute_ensure(struct mute *mute);
+/* Calls mute_ensure() as soon as the kernel tells that a filter, a qdisc or a chain of the mute is
+ * gone (`nft flush ruleset`, `tc qdisc del`) and logs it: 0.7 ms (bpf) or 2 ms (nft) later. */
+int mute_watch_open(struct loop *loop, struct mute *mute, struct mute_watch **ret_watch);
+void mute_watch_close(struct mute_watch *watch);
 struct mute_adopted mute_adopted(const struct mute *mute);
 const char *mute_backend_name(const struct mute *mute);
 

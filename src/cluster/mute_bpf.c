@@ -207,7 +207,9 @@ static int bpf_open(const struct mute_ifaces *ifaces, void **ret_state)
 
 	libbpf_set_print(on_print);
 	r = lease_find(ifaces, &lease_fd);
-	if (r < 0 && r != -ENOENT)
+	if (r == -EPERM) /* bpf_prog_get_fd_by_id() wants CAP_SYS_ADMIN, attaching does not */
+		log_warnx("mute", "may not look for an earlier daemon's lease: starting muted");
+	else if (r < 0 && r != -ENOENT)
 		goto fail;
 	r = load(bpf, lease_fd);
 	if (r < 0)

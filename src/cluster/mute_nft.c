@@ -29,6 +29,8 @@
 
 enum {
 	GRANT_TRIES = 3,
+	IN_RULES = 2, /* what put_chain() makes */
+	OUT_RULES = 3,
 	CHAIN_STRLEN = 4 + 3 * IF_NAMESIZE,
 };
 #define GRANT_SLACK_NS MS(1) /* reading the clock .. kernel has the element */
@@ -47,6 +49,7 @@ struct mute_nft {
 struct chains {
 	const char *ifname;
 	bool has_in, has_out;
+	unsigned in_rules, out_rules;
 	unsigned others;
 };
 
@@ -68,19 +71,19 @@ static void chain_name(const char *prefix, const char *ifname, char out[CHAIN_ST
 static void chains_on_msg(void *arg, const struct nlmsghdr *nlh)
 {
 	struct chains *chains = arg;
-	const char *name = mute_nft_read_chain(nlh);
+	const char *chain = mute_nft_read_chain(nlh), *rule = mute_nft_read_rule(nlh);
 	char in[CHAIN_STRLEN], out[CHAIN_STRLEN];
 
-	if (!name)
-		return;
 	chain_name("in-", chains->ifname, in);
 	chain_name("out-", chains->ifname, out);
-	if (strcmp(name, in) == 0)
-		chains->has_in = true;
-	else if (strcmp(name, out) == 0)
-		chains->has_out = true;
-	else
-		chains->others++;
+	if (chain) {
+		chains->has_in |= strcmp(chain, in) == 0;
+		chains->has_out |= strcmp(chain, out) == 0;
+		chains->others += strcmp(chain, in) != 0 && strcmp(chain, out) != 0;
+	} else if (rule) {
+		chains->in_rules += strcmp(rule, in) == 0;
+		chains->out_rules += strcmp(rule, out) == 0;
+	}
 }
 
 static int chains_read(const char *ifname, struct chains *ret_chains)
@@ -89,6 +92,8 @@ static int chains_read(const char *ifname, struct chains *ret_chains)
 	struct chains chains = { .ifname = ifname };
 	int r = nl_talk(NETLINK_NETFILTER, mute_nft_get_chains(buffer), chains_on_msg, &chains);
 
+	if (r == 0)
+		r = nl_talk(NETLINK_NETFILTER, mute_nft_get_rules(buffer), chains_on_msg, &chains);
 	/* ENOENT, EINVAL: no nf_tables in this kernel, so nothing of ours either */
 	if (r < 0 && r != -ENOENT && r != -EINVAL && r != -EOPNOTSUPP)
 		return r;
@@ -314,7 +319,8 @@ static int nft_ensure(void *state, const struct mute_ifaces *ifaces)
 		r = chains_read(ifaces->names[i], &chains);
 		if (r < 0)
 			return r;
-		missing += !chains.has_in || !chains.has_out;
+		missing += !chains.has_in || !chains.has_out || chains.in_rules != IN_RULES ||
+			   chains.out_rules != OUT_RULES;
 	}
 	if (missing == 0)
 		return 0;

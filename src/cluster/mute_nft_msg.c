@@ -128,6 +128,11 @@ struct nlmsghdr *mute_nft_get_chains(void *buffer)
 	return put_nfnl(buffer, nft_type(NFT_MSG_GETCHAIN), NLM_F_DUMP, NFPROTO_NETDEV, 0);
 }
 
+struct nlmsghdr *mute_nft_get_rules(void *buffer)
+{
+	return put_nfnl(buffer, nft_type(NFT_MSG_GETRULE), NLM_F_DUMP, NFPROTO_NETDEV, 0);
+}
+
 static void read_comment(const struct nlattr *attr, struct mute_nft_lease *lease)
 {
 	const uint8_t *p = mnl_attr_get_payload(attr);
@@ -181,26 +186,57 @@ struct chain_names {
 	const char *chain;
 };
 
+/* The attributes of a chain and those of a rule that name table and chain. */
 static int read_chain_name(const struct nlattr *attr, void *arg)
 {
 	struct chain_names *names = arg;
 
-	if (mnl_attr_get_type(attr) == NFTA_CHAIN_TABLE &&
-	    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+	if (mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) < 0)
+		return MNL_CB_OK;
+	if (mnl_attr_get_type(attr) == NFTA_CHAIN_TABLE)
 		names->table = mnl_attr_get_str(attr);
-	else if (mnl_attr_get_type(attr) == NFTA_CHAIN_NAME &&
-		 mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+	else if (mnl_attr_get_type(attr) == NFTA_CHAIN_NAME)
 		names->chain = mnl_attr_get_str(attr);
 	return MNL_CB_OK;
 }
 
-const char *mute_nft_read_chain(const struct nlmsghdr *nlh)
+static int read_rule_name(const struct nlattr *attr, void *arg)
+{
+	struct chain_names *names = arg;
+
+	if (mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) < 0)
+		return MNL_CB_OK;
+	if (mnl_attr_get_type(attr) == NFTA_RULE_TABLE)
+		names->table = mnl_attr_get_str(attr);
+	else if (mnl_attr_get_type(attr) == NFTA_RULE_CHAIN)
+		names->chain = mnl_attr_get_str(attr);
+	return MNL_CB_OK;
+}
+
+static const char *read_names(const struct nlmsghdr *nlh, unsigned message, mnl_attr_cb_t read)
 {
 	struct chain_names names = { "", NULL };
 
-	if (nlh->nlmsg_type != nft_type(NFT_MSG_NEWCHAIN) ||
+	if (nlh->nlmsg_type != nft_type(message) ||
 	    mnl_nlmsg_get_payload_len(nlh) < sizeof(struct nfgenmsg))
 		return NULL;
-	mnl_attr_parse(nlh, sizeof(struct nfgenmsg), read_chain_name, &names);
+	mnl_attr_parse(nlh, sizeof(struct nfgenmsg), read, &names);
 	return strcmp(names.table, MUTE_NFT_TABLE) == 0 ? names.chain : NULL;
+}
+
+const char *mute_nft_read_chain(const struct nlmsghdr *nlh)
+{
+	return read_names(nlh, NFT_MSG_NEWCHAIN, read_chain_name);
+}
+
+const char *mute_nft_read_rule(const struct nlmsghdr *nlh)
+{
+	return read_names(nlh, NFT_MSG_NEWRULE, read_rule_name);
+}
+
+bool mute_nft_is_loss(const struct nlmsghdr *nlh)
+{
+	/* A table that goes takes its chains along, each of them told. */
+	return read_names(nlh, NFT_MSG_DELCHAIN, read_chain_name) ||
+	       read_names(nlh, NFT_MSG_DELRULE, read_rule_name);
 }

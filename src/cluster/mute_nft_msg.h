@@ -39,9 +39,13 @@ void mute_nft_batch_set(struct mute_nft_batch *batch, uint32_t seq, uint64_t tim
 /* Dump requests; `buffer` of at least 256 bytes. */
 struct nlmsghdr *mute_nft_get_lease(void *buffer);
 struct nlmsghdr *mute_nft_get_chains(void *buffer);
+struct nlmsghdr *mute_nft_get_rules(void *buffer);
 /* One message of the former's answer. */
 void mute_nft_read_lease(const struct nlmsghdr *nlh, struct mute_nft_lease *lease);
-/* The chain's name when it is one of our table, otherwise NULL. */
+/* Name of a chain (of a rule's chain) when it is one of our table, otherwise NULL. */
 const char *mute_nft_read_chain(const struct nlmsghdr *nlh);
+const char *mute_nft_read_rule(const struct nlmsghdr *nlh);
+/* Does this news of NFNLGRP_NFTABLES take something away that the mute needs? */
+bool mute_nft_is_loss(const struct nlmsghdr *nlh);
 
 #endif

@@ -2,10 +2,12 @@
 #include "cluster/mute.h"
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "cluster/scenario.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -87,8 +89,8 @@ static const char *bounded_lease_ends_by_itself(struct netlab *lab, enum mute_ba
 		mono_t deadline = mono_add(mono_read(), MS(60) + MS(3) * i), last;
 		int64_t late_ns;
 
-		/* a longer one first, on every other round: the last call counts */
-		MUST(mute_grant(mute, mono_add(deadline, i & 1 ? SEC(9) : -MS(20)), 1) == 0);
+		/* a longer or a shorter one first: the last call counts */
+		MUST(mute_grant(mute, mono_add(deadline, i & 1 ? SEC(9) : -MS(45)), 1) == 0);
 		MUST(mute_grant(mute, deadline, 1) == 0);
 		last = last_pass(i & 2 ? gw : host, i & 2 ? host : gw, mono_add(deadline, MS(20)));
 		late_ns = mono_sub(last, deadline);
@@ -216,6 +218,93 @@ static const char *missing_interface_is_muted_when_it_appears(struct netlab *lab
 	return NULL;
 }
 
+static const char *removed_mute_is_back_at_once(struct netlab *lab, enum mute_backend backend)
+{
+	static const char *const bpf_ways[] = { "tc qdisc del dev lan clsact",
+						"tc filter del dev lan ingress" };
+	static const char *const nft_ways[] = { "nft flush ruleset",
+						"nft flush table netdev flowkeep_mute" };
+	struct loop *loop = loop_new();
+	struct mute_watch *watch;
+	struct mute *mute;
+
+	MUST(mute_open(backend, lan, 1, &mute) == 0);
+	MUST(mute_watch_open(loop, mute, &watch) == 0);
+	for (unsigned i = 0; i < 2; i++) {
+		mono_t start;
+
+		MUST(netlab_run(lab, "%s", backend == MUTE_BPF ? bpf_ways[i] : nft_ways[i]));
+		start = mono_read();
+		loop_turn(loop, MS(100)); /* hears it, and its hook repairs */
+		fprintf(stderr, "# %s: repaired in %.0f us\n", mute_backend_name(mute),
+			(double)mono_sub(mono_read(), start) / 1e3);
+		MUST(mute_ensure(mute) == 0);
+		for (int j = 0; j < 5; j++)
+			loop_turn(loop, MS(2)); /* our own changes start no endless talk */
+	}
+	mute_watch_close(watch);
+	mute_close(mute);
+	loop_free(loop);
+	return NULL;
+}
+
+struct stream {
+	int from, to;
+	unsigned sent, received;
+	bool is_ending;
+};
+
+static void *stream_run(void *arg)
+{
+	struct stream *stream = arg;
+	char c;
+
+	while (!__atomic_load_n(&stream->is_ending, __ATOMIC_RELAXED)) {
+		struct timespec pause = { .tv_nsec = 20000 };
+
+		stream->sent += send(stream->from, "x", 1, 0) == 1;
+		nanosleep(&pause, NULL);
+		while (recv(stream->to, &c, 1, 0) == 1)
+			stream->received++;
+	}
+	return NULL;
+}
+
+/* Also the control of it all: a restart may not cost a frame of a gateway that forwards alone. */
+static const char *adoption_leaves_no_gap(struct netlab *lab, enum mute_backend backend)
+{
+	struct stream stream = { .from = netlab_udp(lab, true), .to = netlab_udp(lab, false) };
+	struct mute *mute;
+	pthread_t thread;
+	char c;
+
+	MUST(netlab_pin_neighbours(lab));
+	MUST(mute_open(backend, lan, 1, &mute) == 0);
+	MUST(mute_grant(mute, MONO_NEVER, 1) == 0);
+	MUST(pthread_create(&thread, NULL, stream_run, &stream) == 0);
+	for (unsigned i = 0; i < 20; i++) {
+		struct timespec pause = { .tv_nsec = 2000000 };
+
+		mute_close(mute);
+		nanosleep(&pause, NULL);
+		MUST(mute_open(backend, lan, 1, &mute) == 0);
+		MUST(mute_grant(mute, i & 1 ? MONO_NEVER : mono_add(mono_read(), SEC(9)), i) == 0);
+		MUST(mute_grant(mute, MONO_NEVER, i) == 0);
+	}
+	__atomic_store_n(&stream.is_ending, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	usleep(20000);
+	while (recv(stream.to, &c, 1, 0) == 1)
+		stream.received++;
+	fprintf(stderr, "# %s: %u of %u frames over 20 restarts\n", mute_backend_name(mute),
+		stream.received, stream.sent);
+	MUST(stream.sent > 100 && stream.received == stream.sent);
+	mute_close(mute);
+	close(stream.from);
+	close(stream.to);
+	return NULL;
+}
+
 static const char *grant_is_quick(struct netlab *lab, enum mute_backend backend)
 {
 	enum { ROUNDS = 500 };
@@ -246,6 +335,8 @@ static const char *grant_is_quick(struct netlab *lab, enum mute_backend backend)
 	X(release_restores_traffic)                                                                \
 	X(operators_rules_stay)                                                                    \
 	X(missing_interface_is_muted_when_it_appears)                                              \
+	X(removed_mute_is_back_at_once)                                                            \
+	X(adoption_leaves_no_gap)                                                                  \
 	X(grant_is_quick)
 
 SCENARIOS(SCENARIO_DEFINE)
