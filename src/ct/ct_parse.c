@@ -18,27 +18,50 @@ struct attrs {
 
 /* Where the walker stands: paths come sorted by parent, so most steps are already done. */
 struct walk {
-	struct attrs level[4];
+	const struct nlattr *top[CTA_MAX + 1]; /* by type */
+	struct attrs level[3];                 /* level[0] stays empty: see top */
 	uint16_t at[3];
 	unsigned depth;
 };
 
-static const struct nlattr *attrs_find(const struct attrs *in, uint16_t type)
+/* Takes the next attribute off, NULL at the end or when it does not hold together. Every event comes
+ * through here a hundred times, so what libmnl does in calls into a shared library is written out. */
+static const struct nlattr *attrs_take(struct attrs *in)
 {
 	const struct nlattr *a = in->first;
-	int left = in->len;
+	int step;
 
-	while (mnl_attr_ok(a, left)) {
-		int step = (int)MNL_ALIGN(a->nla_len);
+	if (in->len < (int)sizeof(*a) || a->nla_len < sizeof(*a) || a->nla_len > in->len)
+		return NULL;
+	step = (int)NLA_ALIGN(a->nla_len);
+	in->len = step < in->len ? in->len - step : 0;
+	in->first = (const void *)((const char *)a + step);
+	return a;
+}
 
-		if (mnl_attr_get_type(a) == type)
+static uint16_t attr_type(const struct nlattr *a)
+{
+	return a->nla_type & NLA_TYPE_MASK;
+}
+
+static const struct nlattr *attrs_find(struct attrs in, uint16_t type)
+{
+	const struct nlattr *a;
+
+	while ((a = attrs_take(&in)) != NULL)
+		if (attr_type(a) == type)
 			return a;
-		if (step >= left)
-			break;
-		left -= step;
-		a = mnl_attr_next(a);
-	}
 	return NULL;
+}
+
+static void walk_begin(struct walk *w, struct attrs all)
+{
+	const struct nlattr *a;
+
+	*w = (struct walk){ .depth = 0 };
+	while ((a = attrs_take(&all)) != NULL)
+		if (attr_type(a) <= CTA_MAX && w->top[attr_type(a)] == NULL)
+			w->top[attr_type(a)] = a;
 }
 
 static struct attrs attrs_inside(const struct nlattr *a)
@@ -46,6 +69,13 @@ static struct attrs attrs_inside(const struct nlattr *a)
 	if (a == NULL)
 		return (struct attrs){ NULL, 0 };
 	return (struct attrs){ mnl_attr_get_payload(a), mnl_attr_get_payload_len(a) };
+}
+
+static const struct nlattr *walk_step(const struct walk *w, unsigned depth, uint16_t type)
+{
+	if (depth == 0)
+		return type <= CTA_MAX ? w->top[type] : NULL;
+	return attrs_find(w->level[depth], type);
 }
 
 /* The attribute at the end of a path, NULL when it or one around it is not there. */
@@ -57,10 +87,10 @@ static const struct nlattr *walk_to(struct walk *w, const uint16_t *path, unsign
 		same++;
 	for (; same + 1 < depth; same++) {
 		w->at[same] = path[same];
-		w->level[same + 1] = attrs_inside(attrs_find(&w->level[same], path[same]));
+		w->level[same + 1] = attrs_inside(walk_step(w, same, path[same]));
 	}
 	w->depth = depth - 1;
-	return attrs_find(&w->level[depth - 1], path[depth - 1]);
+	return walk_step(w, depth - 1, path[depth - 1]);
 }
 
 static uint16_t attr_be16(const struct nlattr *a)
@@ -252,7 +282,8 @@ int ct_parse(const struct nlmsghdr *nlh, bool is_dump, uint32_t copy_bit, struct
 {
 	struct ct_seen seen = { 0 };
 	struct ct *ct = &seen.ct;
-	struct walk w = { 0 };
+	struct walk w;
+	struct attrs all;
 	const struct nfgenmsg *nfg;
 	bool is_icmp;
 	int r;
@@ -268,8 +299,9 @@ int ct_parse(const struct nlmsghdr *nlh, bool is_dump, uint32_t copy_bit, struct
 	ct->l3 = nfg->nfgen_family;
 	SET_HAS(ct, CT_L3);
 
-	w.level[0].len = (int)(nlh->nlmsg_len - MNL_NLMSG_HDRLEN - MNL_ALIGN(sizeof(*nfg)));
-	w.level[0].first = mnl_nlmsg_get_payload_offset(nlh, sizeof(*nfg));
+	all.len = (int)(nlh->nlmsg_len - MNL_NLMSG_HDRLEN - MNL_ALIGN(sizeof(*nfg)));
+	all.first = mnl_nlmsg_get_payload_offset(nlh, sizeof(*nfg));
+	walk_begin(&w, all);
 	for (unsigned i = 0; i < ct_nl_path_count; i++) {
 		const struct ct_nl_path *p = &ct_nl_paths[i];
 		const struct nlattr *a;
