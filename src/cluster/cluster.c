@@ -40,6 +40,7 @@ static void enter(struct cluster *c, mono_t now, enum member_state state, const 
 	c->duel_since = MONO_ZERO;
 	c->stall_heard_since = MONO_ZERO;
 	c->hidden_since = MONO_ZERO;
+	c->resign_heard = MONO_ZERO;
 	if (c->is_probing) {
 		c->is_probing = false;
 		c->ops->probe_cancel(c->arg);
@@ -205,6 +206,22 @@ static bool is_held(const struct cluster *c, mono_t now)
 	return false;
 }
 
+/* A living member hears our primary, which we do not, and says that it has left: somebody there may be
+ * taking over already. */
+static bool is_left_elsewhere(const struct cluster *c, mono_t now)
+{
+	const struct member *primary = cluster_member((struct cluster *)c, c->primary);
+
+	if (!c->primary[0] || (primary && cluster_is_living(c, primary, now)))
+		return false;
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+		if (cluster_is_living(c, &c->members[i], now) &&
+		    (c->members[i].hb.flags & HB_LEFT) &&
+		    strcmp(c->members[i].hb.primary, c->primary) == 0)
+			return true;
+	return false;
+}
+
 /* Nobody else should be the primary, and the virtual addresses are silent: takes over. */
 static void elect(struct cluster *c, mono_t now, mono_t *wake)
 {
@@ -213,7 +230,7 @@ static void elect(struct cluster *c, mono_t now, mono_t *wake)
 		c->hidden_since = MONO_ZERO;
 		return;
 	}
-	if (cluster_is_hidden_better(c, now)) {
+	if (cluster_is_hidden_better(c, now) || is_left_elsewhere(c, now)) {
 		mono_t patience;
 
 		if (mono_is_zero(c->hidden_since))
@@ -338,20 +355,32 @@ static void step_standby(struct cluster *c, mono_t now, mono_t *wake)
 		wake_at(wake, c->next_send);
 		return;
 	}
-	/* Silence counts from when we listened for this primary. */
-	if (!is_living && !mono_reached(now, mono_add(c->state_since, cluster_detection_ns(c)))) {
+	/* Silence counts from when we listened for this primary; so does what it said, unless it
+	 * echoes us: then it is no news of before we froze. */
+	if (!(is_living && mono_sub(now, primary->echo) < cluster_detection_ns(c)) &&
+	    !mono_reached(now, mono_add(c->state_since, cluster_detection_ns(c)))) {
 		wake_at(wake, mono_add(c->state_since, cluster_detection_ns(c)));
 		return;
 	}
 	if (is_living && (primary->hb.flags & HB_RESIGNED)) {
+		mono_t patience;
+
 		/* A lease that ended in an orderly way: nothing to probe for. */
 		if (strcmp(primary->hb.successor, c->config.serial) == 0) {
 			take_over(c, now);
 			return;
 		}
+		/* Everybody else gives the successor time, also one we have not heard yet. */
+		if (mono_is_zero(c->resign_heard))
+			c->resign_heard = now;
+		patience = mono_add(c->resign_heard, cluster_detection_ns(c));
 		m = cluster_member(c, primary->hb.successor);
 		if (m && cluster_is_living(c, m, now))
 			return;
+		if (!mono_reached(now, patience)) {
+			wake_at(wake, patience);
+			return;
+		}
 	}
 	elect(c, now, wake);
 }

@@ -119,6 +119,7 @@ struct cluster {
 	bool is_stalled;
 	mono_t stalled_since;
 	mono_t stall_heard_since; /* standby: the primary has been saying that it has stalled */
+	mono_t resign_heard;    /* standby: when the primary said that it has given the role up */
 	bool is_resigned;       /* standby that has just given the role up ... */
 	char successor[17];     /* ... in favour of this member */
 	mono_t duel_since;

@@ -108,7 +108,8 @@ const struct member *cluster_hearer_of(const struct cluster *c, const char *seri
 		const struct hb_peer *heard;
 
 		if (!cluster_is_living(c, m, now) || strcmp(m->serial, serial) == 0 ||
-		    m->hb.state != MEMBER_STANDBY || strcmp(m->hb.primary, serial) != 0)
+		    m->hb.state != MEMBER_STANDBY || (m->hb.flags & HB_LEFT) ||
+		    strcmp(m->hb.primary, serial) != 0)
 			continue;
 		heard = cluster_peer_entry(&m->hb, serial);
 		if (heard && is_fresh(c, m, heard, now))

@@ -87,6 +87,9 @@ static uint32_t own_flags(const struct cluster *c, mono_t now)
 	flags |= c->state == MEMBER_HELLO && c->is_holding ? HB_HOLDING : 0;
 	if (c->state == MEMBER_WORK && c->lease.ns != MONO_NEVER.ns)
 		flags |= HB_LEASE_BOUNDED;
+	if (c->state == MEMBER_STANDBY && primary && cluster_is_living(c, primary, now) &&
+	    primary->hb.state != MEMBER_WORK)
+		flags |= HB_LEFT;
 	if (c->state == MEMBER_STANDBY && primary && !cluster_is_living(c, primary, now) &&
 	    (primary->hb.flags & HB_LEASE_BOUNDED)) {
 		me = cluster_peer_entry(&primary->hb, c->config.serial);

@@ -21,7 +21,7 @@ const struct member *cluster_better(struct cluster *c, mono_t now);
 /* To whom a primary gives the role, because that one is better and equal; NULL: it keeps it. */
 const struct member *cluster_successor(const struct cluster *c, mono_t now,
 				       enum rank_reason *ret_reason);
-/* A living member, not `serial` itself, that still hears it. */
+/* A living member, not `serial` itself, that still hears it as its primary. */
 const struct member *cluster_hearer_of(const struct cluster *c, const char *serial, mono_t now);
 /* A member that we do not hear, but a living one does, with a higher serial than ours. */
 bool cluster_is_hidden_better(const struct cluster *c, mono_t now);

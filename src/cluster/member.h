@@ -25,6 +25,7 @@ enum {
 				    * detection time: that lease has run out */
 	HB_HOLDING = 1 << 7,       /* in hello, and its kernel still forwards under an unbounded lease of
 				    * an earlier life of its daemon */
+	HB_LEFT = 1 << 8,          /* standby: hears its primary, which has left the role */
 };
 
 struct member {
