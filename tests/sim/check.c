@@ -17,7 +17,7 @@
  * I1a  A lease never begins while another is active in a node connected for longer than T1:
  *      freezes, kills, thaws and one-way cuts beside a route are no excuse. (A lease handed over
  *      within an island that is already in a legitimate split is no new one: one of the two was
- *      in a split within T1.)
+ *      in a split within T1; so is the same pair of terms after a stall.)
  * I1b  Two leases that began legitimately (disconnected then) end to be two within T1 of both
  *      daemons running and being connected.
  * I1c  In runs without full cuts (is_single_fault) no two leases ever overlap: there even a cut in
@@ -27,9 +27,9 @@
  * I2   An island (daemons that run and hear each other in any direction, over any route) that was
  *      calm for `patience` has had a lease within `patience`, unless a node whose daemon does not
  *      run has an active lease and can answer a member's probes, and no connected island has two.
- * I3   Nobody's term goes back while its daemon runs (node.c); a term is granted to two nodes only
- *      if they were disconnected, or connected for less than T1, or the second one asleep, when
- *      the first one was.
+ * I3   Nobody's term goes back while its daemon runs (node.c); a term that one node has told the
+ *      others it is the primary of is granted to another only if the two were disconnected, or
+ *      connected for less than T1, or the second one asleep, when it was told.
  */
 #include "sim.h"
 
@@ -125,7 +125,10 @@ static int64_t connected_since(const struct sim *sim, unsigned a, unsigned b)
 		return max64(p->since, max64(sim->nodes[a].run_since, sim->nodes[b].run_since));
 	if (!is_awake(&sim->nodes[a]) || !is_awake(&sim->nodes[b]))
 		return sim->nodes[a].config.probe_ns ? p->data_since : INT64_MAX;
-	return p->since;
+	if (p->since == INT64_MAX)
+		return p->since;
+	return min64(p->data_since,
+		     max64(p->since, max64(sim->nodes[a].boot_since, sim->nodes[b].boot_since)));
 }
 
 static bool is_older(const struct sim *sim, int64_t when, int64_t ns)
@@ -147,12 +150,15 @@ static void check_pair(struct sim *sim, unsigned a, unsigned b)
 	}
 	when = connected_since(sim, a, b);
 	if (!p->is_split) {
+		bool is_resumed = p->terms[0] == x->lease_term && p->terms[1] == y->lease_term;
 
+		p->terms[0] = x->lease_term;
+		p->terms[1] = y->lease_term;
 		p->is_split = true;
 		p->split_since = sim->now;
 		sim_trace(sim, "two leases: %s and %s", x->config.serial, y->config.serial);
 		if (sim->is_single_fault ||
-		    (is_older(sim, when, t1) && is_older(sim, x->split_at, t1) &&
+		    (is_older(sim, when, t1) && !is_resumed && is_older(sim, x->split_at, t1) &&
 		     is_older(sim, y->split_at, t1)))
 			sim_fail(sim, "I1a: %s and %s both have a lease, connected since %.6f",
 				 x->config.serial, y->config.serial, (double)when / 1e9);
@@ -209,7 +215,6 @@ static void check_liveness(struct sim *sim)
 void check_grant(struct node *node, uint64_t term)
 {
 	struct sim *sim = node->sim;
-	unsigned slot;
 
 	/* Without probes a detection time of silence has to do. */
 	if (node->must_hear && (node->config.probe_ns ||
@@ -231,8 +236,19 @@ void check_grant(struct node *node, uint64_t term)
 				 (unsigned long long)term, node->config.serial,
 				 sim->nodes[sim->terms[i].node].config.serial);
 	}
-	slot = sim->term_count++ % 64;
-	sim->terms[slot].term = term;
+}
+
+void check_tell(struct node *node, const struct heartbeat *hb)
+{
+	struct sim *sim = node->sim;
+	unsigned slot = sim->term_count % 64;
+	unsigned last = (sim->term_count + 63) % 64;
+
+	if (hb->state != MEMBER_WORK || hb->flags & HB_STALLED ||
+	    (sim->terms[last].term == hb->term && sim->terms[last].node == node->id))
+		return;
+	sim->term_count++;
+	sim->terms[slot].term = hb->term;
 	sim->terms[slot].node = node->id;
 	sim->terms[slot].at = sim->now;
 }

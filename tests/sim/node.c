@@ -47,6 +47,7 @@ static void do_send(void *arg, const struct heartbeat *hb, bool everywhere)
 		d->everywhere = everywhere;
 		return;
 	}
+	check_tell(node, hb);
 	sim_send(node, frame, everywhere);
 	frame_unref(frame);
 }
@@ -187,7 +188,9 @@ void node_boot(struct node *node)
 	node->is_frozen = false;
 	node->is_leaving = false;
 	node->must_hear = false;
-	node->run_since = sim->now;
+	node->run_since = node->boot_since = sim->now;
+	if (is_holding && !node->is_data_up)
+		node->split_at = sim->now;
 	node->config.incarnation = ++sim->next_incarnation;
 	node->last_term = 0;
 	node->inbox_count = 0;
@@ -245,6 +248,8 @@ void node_freeze(struct node *node, int64_t ns)
 		return;
 	sim_trace(node->sim, "%s freezes for %.3f ms", node->config.serial, (double)ns / 1e6);
 	node->is_frozen = true;
+	node->had_lease = node_has_lease(node);
+	node->frozen_at = node->sim->now;
 	node->thaw_at = node->sim->now + ns;
 	disturbed(node);
 	sim_post(node->sim, node->thaw_at, EVENT_THAW, node->id, node->config.incarnation,
@@ -308,7 +313,11 @@ void node_thaw(struct node *node)
 	node->run_since = sim->now;
 	disturbed(node);
 	run_deferred(node);
-	node->must_hear = node->cluster.state == MEMBER_WORK && !node_has_lease(node);
+	/* The news a primary had before a short freeze are good enough. */
+	if (node->cluster.state == MEMBER_WORK && !node_has_lease(node) &&
+	    (node->had_lease || sim->now - node->frozen_at > node->config.interval_ns *
+							     node->config.threshold))
+		node->must_hear = true;
 	if (node->failures != node->cluster.failures)
 		cluster_on_failures(&node->cluster, node_clock(node), node->failures);
 	/* All inputs before any timer, as the loop does. */

@@ -87,6 +87,9 @@ struct node {
 	uint64_t lease_term;
 	int64_t lease_began;    /* true time */
 	int64_t split_at;       /* true time: last in a legitimate split */
+	bool had_lease;         /* when it froze */
+	int64_t boot_since;     /* true time */
+	int64_t frozen_at;      /* true time */
 	bool must_hear;         /* thawed without a lease: needs news before it may have one */
 
 	uint64_t probe_id;      /* 0: none */
@@ -120,6 +123,7 @@ struct pair {
 	int64_t since;        /* over any path, relaying members included */
 	bool is_split;        /* both have an active lease */
 	int64_t split_since;
+	uint64_t terms[2];    /* of the last split: a resume of the same terms goes on with it */
 };
 
 struct sim {
@@ -198,6 +202,7 @@ void node_force(struct node *node, bool is_forced);
 void check_topology(struct sim *sim);
 void check_event(struct sim *sim);
 void check_grant(struct node *node, uint64_t term);
+void check_tell(struct node *node, const struct heartbeat *hb);
 void check_dump(const struct sim *sim, FILE *out);
 
 /* faults.c */
