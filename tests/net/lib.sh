@@ -64,6 +64,7 @@ lab_close() {
 		done
 	fi
 	[ -n "${FK_KEEP:-}" ] && cp -r "$RUN" "$FK_KEEP"
+	exec 2>/dev/null # the shell's obituaries
 	for name in "${!PID[@]}"; do kill -CONT "${PID[$name]}" && kill -KILL "${PID[$name]}"; done 2>/dev/null
 	for name in "${!FLOW_PID[@]}"; do kill -KILL "${FLOW_PID[$name]}"; done 2>/dev/null
 	for name in /run/netns/*; do ip netns del "${name##*/}"; done 2>/dev/null
@@ -382,9 +383,8 @@ reaches() { ns cl ping -c1 -W1 -q 10.2.0.10 >/dev/null && ns cl ping -c1 -W1 -q 
 # The tuples of every session of the lab's clients in gateway $1, without what may differ (timers, ids).
 sessions_of() {
 	{ ns "gw$1" conntrack -L -f ipv4; ns "gw$1" conntrack -L -f ipv6; } 2>/dev/null |
-		grep -E 'src=(10\.1\.0\.1[0-9]|fd01::1[0-9]) ' | grep -Ev 'dst=(ff02|fe80)' |
 		sed -E 's/^([a-z0-9]+) [^=]* src=/\1 src=/; s/(\[[A-Z_]+\]|mark=[0-9]+|use=[0-9]+) *//g' |
-		sort
+		grep -E '^[a-z0-9]+ src=(10\.1\.0\.1[0-9]|fd01::1[0-9]) ' | grep -Ev 'dst=(ff02|fe80)' | sort
 }
 
 session_line() { # session_line A WORDS...: conntrack's line that has all the words
@@ -406,48 +406,58 @@ same_sessions() { # same_sessions A B: both kernels know the same sessions, and 
 
 # ---- failures ---------------------------------------------------------------------------------------------
 
-port_set() { local gw=$1 state=$2 port; shift 2; for port; do ip -n sw link set "gw$gw-$port" "$state"; done; }
-cut_data() { port_set "$1" down in out; }          # carrier goes too
-mend_data() { port_set "$1" up in out; }
-cut_hb() { port_set "$1" down "${@:2}"; }           # cut_hb A hb1 [hb2]
-mend_hb() { port_set "$1" up "${@:2}"; }
+# A failure happens at once: one batch or one transaction each, or the lab would add milliseconds of its own.
 
-drop_at() { # drop_at from|to A PORT...: silently, carrier stays
+port_set() { # port_set up|down A PORT...
+	local state=$1 gw=$2 port
+
+	shift 2
+	for port; do echo "link set gw$gw-$port $state"; done | ip -n sw -batch -
+}
+cut_data() { port_set down "$1" in out; }          # carrier goes too
+mend_data() { port_set up "$1" in out; }
+cut_hb() { port_set down "$@"; }                    # cut_hb A hb1 [hb2]
+mend_hb() { port_set up "$@"; }
+
+PORTS='in out hb1 hb2'
+cut_rules() { # cut_rules from|to A [MATCH]: silently, on every port; carrier stays
 	local port
 
-	for port in "${@:3}"; do ns sw nft add rule netdev lab "$1-$2-$port" drop comment '"cut"'; done
+	for port in $PORTS; do echo "add rule netdev lab $1-$2-$port ${3:-} drop comment \"cut\""; done
 }
-mend_at() {
-	local port handle
 
-	for port in "${@:3}"; do
-		for handle in $(ns sw nft -a list chain netdev lab "$1-$2-$port" | sed -n 's/.*"cut".* handle //p'); do
-			ns sw nft delete rule netdev lab "$1-$2-$port" handle "$handle"
-		done
-	done
-}
-silence_from() { drop_at from "$1" in out hb1 hb2; } # nothing it says is heard
-silence_to() { drop_at to "$1" in out hb1 hb2; }     # it hears nothing
-mend_all() { mend_at from "$1" in out hb1 hb2; mend_at to "$1" in out hb1 hb2; }
-
+silence_from() { cut_rules from "$1" | ns sw nft -f -; } # nothing it says is heard
+silence_to() { cut_rules to "$1" | ns sw nft -f -; }     # it hears nothing
 cut_one_way() { # cut_one_way A B: on every path B hears nothing of A, A still hears B
-	local port
-
-	for port in in out hb1 hb2; do
-		ns sw nft add rule netdev lab "to-$2-$port" meta mark "$(gw_index "$1")" drop comment '"cut"'
-	done
+	cut_rules to "$2" "meta mark $(gw_index "$1")" | ns sw nft -f -
+}
+cut_between() { # cut_between A B: the two hear nothing of each other on any path, all else stays
+	{
+		cut_rules to "$2" "meta mark $(gw_index "$1")"
+		cut_rules to "$1" "meta mark $(gw_index "$2")"
+	} | ns sw nft -f -
 }
 
-cut_between() { # cut_between A B: the two hear nothing of each other on any path, all else stays
-	cut_one_way "$1" "$2"
-	cut_one_way "$2" "$1"
+mend_all() { # every silent cut around A is undone
+	local port way handle
+
+	for port in $PORTS; do
+		for way in from to; do
+			for handle in $(ns sw nft -a list chain netdev lab "$way-$1-$port" |
+				sed -n 's/.*"cut".* handle //p'); do
+				echo "delete rule netdev lab $way-$1-$port handle $handle"
+			done
+		done
+	done | ns sw nft -f -
 }
 
 gw_gone() { # the power fails: nothing leaves it any more, its daemon included
-	silence_from "$1"
-	silence_to "$1"
+	{
+		cut_rules from "$1"
+		cut_rules to "$1"
+	} | ns sw nft -f -
 	kill_gw "$1"
-	port_set "$1" down in out hb1 hb2
+	port_set down "$1" $PORTS
 }
 
 # ---- who forwards -------------------------------------------------------------------------------------------
@@ -474,7 +484,7 @@ emitted_still() { [ "$(emitted "$1")" = "$2" ]; }    # emitted_still A NUMBER
 start_server() {
 	ns_start sv "$RUN/server.json" "$BUILD/tests/net/traffic" serve
 	FLOW_PID[server]=$!
-	need "server listens" eventually 5 grep -q listening "$RUN/server.json"
+	need "server listens" eventually 5 grep -qs listening "$RUN/server.json"
 }
 server_speaks() { kill -USR1 "${FLOW_PID[server]}"; }
 
