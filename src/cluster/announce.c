@@ -53,7 +53,7 @@ static void send_all(struct announce *announce)
 
 	for (unsigned i = 0; i < announce->count; i++) {
 		const struct announcement *frame = &announce->frames[i];
-		struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_halen = 6 };
+		struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_halen = 6};
 
 		if (frame->iface != iface) { /* by name each time: devices are made again */
 			iface = frame->iface;
@@ -79,7 +79,8 @@ static void announce_on_timer(void *arg)
 	if (announce->left > 0)
 		announce->left--;
 	if (announce->left > 0)
-		timer_set(announce->timer, mono_add(loop_now(announce->loop), announce->interval_ns));
+		timer_set(announce->timer,
+			  mono_add(loop_now(announce->loop), announce->interval_ns));
 }
 
 int announce_open(struct loop *loop, const struct config *config, struct announce **ret_announce)

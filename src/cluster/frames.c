@@ -19,7 +19,7 @@ enum {
 	NA_OVERRIDE = 0x20,
 };
 
-static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
 static void put_arp(struct wbuf *w, const struct mac *mac, const uint8_t sender[4],
 		    const uint8_t target[4])
@@ -85,7 +85,7 @@ static void put_nd(struct wbuf *w, uint8_t type, uint8_t flags, const uint8_t ta
 
 static size_t announce_na(const struct ipaddr *addr, const struct mac *mac, uint8_t *out)
 {
-	static const uint8_t all_nodes[16] = { 0xff, 0x02, [15] = 1 };
+	static const uint8_t all_nodes[16] = {0xff, 0x02, [15] = 1};
 	struct wbuf w = wbuf_of(out, FRAME_NA_LEN);
 	uint8_t icmp[32];
 	struct wbuf body = wbuf_of(icmp, sizeof(icmp));
@@ -102,7 +102,7 @@ static size_t announce_na(const struct ipaddr *addr, const struct mac *mac, uint
 static size_t probe_ns(const struct ipaddr *addr, const struct mac *mac, uint8_t *out)
 {
 	static const uint8_t unspecified[16];
-	uint8_t solicited[16] = { 0xff, 0x02, [11] = 1, [12] = 0xff };
+	uint8_t solicited[16] = {0xff, 0x02, [11] = 1, [12] = 0xff};
 	struct wbuf w = wbuf_of(out, FRAME_NS_LEN);
 	uint8_t icmp[24];
 	struct wbuf body = wbuf_of(icmp, sizeof(icmp));
@@ -140,7 +140,7 @@ size_t frame_probe(const struct ipaddr *addr, const struct mac *mac, uint8_t out
 
 static bool read_arp_reply(struct rbuf *r, struct ipaddr *ret_addr, struct mac *ret_mac)
 {
-	struct ipaddr addr = { .family = AF_INET };
+	struct ipaddr addr = {.family = AF_INET};
 	struct mac mac;
 	bool is_reply;
 
@@ -158,7 +158,7 @@ static bool read_arp_reply(struct rbuf *r, struct ipaddr *ret_addr, struct mac *
 static bool read_na(struct rbuf *r, const struct mac *source, struct ipaddr *ret_addr,
 		    struct mac *ret_mac)
 {
-	struct ipaddr addr = { .family = AF_INET6 };
+	struct ipaddr addr = {.family = AF_INET6};
 	bool is_na;
 
 	rbuf_view(r, 6); /* version, class, label, length */

@@ -49,7 +49,8 @@ static void linkmon_on_msg(void *arg, const struct nlmsghdr *nlh)
 	struct linkmon *linkmon = arg;
 	struct rtnl_link news;
 
-	/* AF_BRIDGE: a bridge speaks about its port; RTM_DELLINK then means that the port left it */
+	/* AF_BRIDGE: a bridge speaks about its port; RTM_DELLINK then means that the port left it
+	 */
 	if (rtnl_read_link(nlh, &news) < 0 ||
 	    ((const struct ifinfomsg *)mnl_nlmsg_get_payload(nlh))->ifi_family != AF_UNSPEC)
 		return;
@@ -83,7 +84,7 @@ static void read_all(void *arg)
 int linkmon_open(struct loop *loop, const char *const *ifnames, unsigned count,
 		 linkmon_fn *on_change, void *arg, struct linkmon **ret_linkmon)
 {
-	static const unsigned groups[] = { RTNLGRP_LINK };
+	static const unsigned groups[] = {RTNLGRP_LINK};
 	const struct nl_sock_config config = {
 		.name = "linkmon",
 		.bus = NETLINK_ROUTE,

@@ -15,7 +15,12 @@
  *
  * On open an attachment left by an earlier daemon is adopted without a gap: mute_adopted() tells
  * whether this kernel still forwards under an unbounded lease, and of which term. Interfaces
- * without an attachment join the adopted lease. Otherwise everything starts muted. Closing leaves the attachment and its lease in place; mute_release() removes it.
+ * without an attachment join the adopted lease. Otherwise everything starts muted. Closing leaves
+ * the attachment and its lease in place; mute_release() removes it.
+ *
+ * VLAN devices above a muted interface are muted with it (their tagged frames pass through it),
+ * but for our own Ethertypes. tc filters of priority 1 and tcx programs of others decide before
+ * ours: the former are refused (-EBUSY), the latter cannot be seen from here.
  *
  * Used by the heartbeat thread only (open: before it starts).
  */
@@ -48,7 +53,7 @@ int mute_open(enum mute_backend backend, const char *const *ifnames, unsigned co
 void mute_close(struct mute *mute);
 /* Mutes (under the lease in force) interfaces that appeared, were made again or from which
  * somebody removed our filter. Cheap when nothing is to do: call it on news about links, before
- * vip_apply() on such an interface, and every few seconds. Number of repairs or negative errno.
+ * vip_apply() on such an interface, and every few seconds. Repairs made, or negative errno.
  * May run on another thread than the grants (it waits for the kernel's RTNL lock), not on two. */
 int mute_ensure(struct mute *mute);
 /* Calls mute_ensure() as soon as the kernel tells that a filter, a qdisc or a chain of the mute is
@@ -58,8 +63,8 @@ void mute_watch_close(struct mute_watch *watch);
 struct mute_adopted mute_adopted(const struct mute *mute);
 const char *mute_backend_name(const struct mute *mute);
 
-/* Lets this kernel forward until `deadline`; MONO_NEVER: until revoked. Never shortens silently: the
- * last call counts. 0 or negative errno (nft only). */
+/* Lets this kernel forward until `deadline`; MONO_NEVER: until revoked. Never shortens silently:
+ * the last call counts. 0 or negative errno (nft only). */
 int mute_grant(struct mute *mute, mono_t deadline, uint64_t term);
 /* Mutes now. */
 int mute_revoke(struct mute *mute, uint64_t term);

@@ -40,7 +40,7 @@ static int lease_mmap(int map_fd, struct fk_lease **ret_lease)
  * ours (another layout), or the errno of looking. */
 static int lease_of_program(uint32_t prog_id, int *ret_fd, uint32_t *ret_map_id)
 {
-	struct bpf_prog_info prog = { 0 };
+	struct bpf_prog_info prog = {0};
 	uint32_t map_ids[8], len = sizeof(prog);
 	int fd = bpf_prog_get_fd_by_id(prog_id), r;
 
@@ -53,7 +53,7 @@ static int lease_of_program(uint32_t prog_id, int *ret_fd, uint32_t *ret_map_id)
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < prog.nr_map_ids && i < 8; i++) {
-		struct bpf_map_info map = { 0 };
+		struct bpf_map_info map = {0};
 
 		len = sizeof(map);
 		fd = bpf_map_get_fd_by_id(map_ids[i]);
@@ -166,7 +166,7 @@ static int on_print(enum libbpf_print_level level, const char *format, va_list a
 
 static int load(struct mute_bpf *bpf, int lease_fd)
 {
-	struct bpf_object_open_opts opts = { .sz = sizeof(opts), .object_name = FK_MUTE_NAME };
+	struct bpf_object_open_opts opts = {.sz = sizeof(opts), .object_name = FK_MUTE_NAME};
 	struct bpf_map *map;
 	int r;
 
@@ -184,8 +184,7 @@ static int load(struct mute_bpf *bpf, int lease_fd)
 	r = bpf_object__load(bpf->object);
 	if (r < 0)
 		return r;
-	bpf->prog_fd =
-		bpf_program__fd(bpf_object__find_program_by_name(bpf->object, FK_MUTE_NAME));
+	bpf->prog_fd = bpf_program__fd(bpf_object__find_program_by_name(bpf->object, FK_MUTE_NAME));
 	return lease_mmap(bpf_map__fd(map), &bpf->lease);
 }
 
@@ -221,7 +220,8 @@ static int bpf_open(const struct mute_ifaces *ifaces, void **ret_state)
 			continue;
 		}
 		if (r < 0) {
-			log_warnx("mute", "%s: cannot attach: %s", ifaces->names[done], strerror(-r));
+			log_warnx("mute", "%s: cannot attach: %s", ifaces->names[done],
+				  strerror(-r));
 			goto undo;
 		}
 	}
@@ -320,7 +320,8 @@ static int bpf_release(const char *ifname)
 	if (r < 0 || (!tc.prog_id[0] && !tc.prog_id[1]))
 		return r;
 	/* Without the right to read the map (no CAP_BPF) the filters go and the qdisc stays. */
-	if (lease_of_program(tc.prog_id[0] ? tc.prog_id[0] : tc.prog_id[1], &map_fd, &map_id) == 0) {
+	if (lease_of_program(tc.prog_id[0] ? tc.prog_id[0] : tc.prog_id[1], &map_fd, &map_id) ==
+	    0) {
 		if (lease_mmap(map_fd, &lease) == 0) {
 			is_our_clsact = lease_has_clsact(lease, ifindex);
 			lease_note_clsact(lease, ifindex, false);

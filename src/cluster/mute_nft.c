@@ -89,7 +89,7 @@ static void chains_on_msg(void *arg, const struct nlmsghdr *nlh)
 static int chains_read(const char *ifname, struct chains *ret_chains)
 {
 	_Alignas(8) char buffer[256];
-	struct chains chains = { .ifname = ifname };
+	struct chains chains = {.ifname = ifname};
 	int r = nl_talk(NETLINK_NETFILTER, mute_nft_get_chains(buffer), chains_on_msg, &chains);
 
 	if (r == 0)
@@ -189,7 +189,8 @@ static int send_batch(struct mute_nft *nft, struct mute_nft_batch *batch, uint64
 	if (mnl_socket_sendto(nft->socket, batch->bytes, batch->len) < 0)
 		return -errno;
 	for (;;) {
-		ssize_t n = recv(mnl_socket_get_fd(nft->socket), answer, sizeof(answer), MSG_DONTWAIT);
+		ssize_t n =
+			recv(mnl_socket_get_fd(nft->socket), answer, sizeof(answer), MSG_DONTWAIT);
 		int left = (int)n;
 
 		if (n < 0 && errno == EINTR)
@@ -270,7 +271,7 @@ static void nft_close(void *state)
 static int nft_open(const struct mute_ifaces *ifaces, void **ret_state)
 {
 	struct mute_nft *nft = xcalloc(1, sizeof(*nft));
-	struct mute_nft_lease lease = { 0 };
+	struct mute_nft_lease lease = {0};
 	_Alignas(8) char buffer[256];
 	struct timespec jiffy;
 	int r;
@@ -336,7 +337,7 @@ static struct mute_adopted nft_adopted(const void *state)
 static struct mute_stats nft_stats(const void *state)
 {
 	(void)state;
-	return (struct mute_stats){ 0 };
+	return (struct mute_stats){0};
 }
 
 static int nft_release(const char *ifname)

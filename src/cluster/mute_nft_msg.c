@@ -43,13 +43,15 @@ static void *batch_tail(struct mute_nft_batch *batch)
 
 static void batch_put_mark(struct mute_nft_batch *batch, uint16_t type)
 {
-	batch->len += put_nfnl(batch_tail(batch), type, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
+	batch->len +=
+		put_nfnl(batch_tail(batch), type, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
 }
 
-/* The comment as nft stores it: one TLV of type, length, text with its NUL. Offset of the digits. */
+/* The comment as nft stores it: one TLV of type, length, text with its NUL. Offset of the digits.
+ */
 static size_t put_comment(struct nlmsghdr *nlh)
 {
-	char udata[2 + sizeof(term_word) + TERM_DIGITS] = { UDATA_COMMENT, sizeof(udata) - 2 };
+	char udata[2 + sizeof(term_word) + TERM_DIGITS] = {UDATA_COMMENT, sizeof(udata) - 2};
 	size_t digits_at;
 
 	memcpy(udata + 2, term_word, sizeof(term_word) - 1);
@@ -85,7 +87,7 @@ static void batch_put_elem(struct mute_nft_batch *batch, unsigned message, uint1
 
 void mute_nft_batch_build(struct mute_nft_batch *batch, bool is_revoke)
 {
-	*batch = (struct mute_nft_batch){ 0 };
+	*batch = (struct mute_nft_batch){0};
 	batch_put_mark(batch, NFNL_MSG_BATCH_BEGIN);
 	batch_put_elem(batch, NFT_MSG_NEWSETELEM, NLM_F_CREATE, false);
 	batch_put_elem(batch, NFT_MSG_DELSETELEM, is_revoke ? NLM_F_ACK : 0, false);
@@ -215,7 +217,7 @@ static int read_rule_name(const struct nlattr *attr, void *arg)
 
 static const char *read_names(const struct nlmsghdr *nlh, unsigned message, mnl_attr_cb_t read)
 {
-	struct chain_names names = { "", NULL };
+	struct chain_names names = {"", NULL};
 
 	if (nlh->nlmsg_type != nft_type(message) ||
 	    mnl_nlmsg_get_payload_len(nlh) < sizeof(struct nfgenmsg))

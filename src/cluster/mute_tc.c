@@ -21,7 +21,7 @@ enum {
 	FK_TC_HANDLE = 0x464b, /* "FK" */
 };
 
-static const enum bpf_tc_attach_point hooks[MUTE_TC_HOOKS] = { BPF_TC_INGRESS, BPF_TC_EGRESS };
+static const enum bpf_tc_attach_point hooks[MUTE_TC_HOOKS] = {BPF_TC_INGRESS, BPF_TC_EGRESS};
 static const enum bpf_tc_attach_point both_hooks =
 	(enum bpf_tc_attach_point)(BPF_TC_INGRESS | BPF_TC_EGRESS);
 static const uint32_t parents[MUTE_TC_HOOKS] = {
@@ -45,7 +45,8 @@ static int reading_on_option(const struct nlattr *attr, void *arg)
 	if (mnl_attr_get_type(attr) == TCA_BPF_NAME &&
 	    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
 		reading->name = mnl_attr_get_str(attr);
-	else if (mnl_attr_get_type(attr) == TCA_BPF_ID && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+	else if (mnl_attr_get_type(attr) == TCA_BPF_ID &&
+		 mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
 		reading->prog_id = mnl_attr_get_u32(attr);
 	return MNL_CB_OK;
 }
@@ -55,7 +56,8 @@ static int reading_on_attr(const struct nlattr *attr, void *arg)
 {
 	struct reading *reading = arg;
 
-	if (mnl_attr_get_type(attr) == TCA_KIND && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+	if (mnl_attr_get_type(attr) == TCA_KIND &&
+	    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
 		reading->is_bpf = strcmp(mnl_attr_get_str(attr), "bpf") == 0;
 	else if (mnl_attr_get_type(attr) == TCA_OPTIONS && reading->is_bpf)
 		mnl_attr_parse_nested(attr, reading_on_option, reading);
@@ -89,7 +91,7 @@ static void reading_on_filter(void *arg, const struct nlmsghdr *nlh)
 
 int mute_tc_read(int ifindex, struct mute_tc *ret_tc)
 {
-	struct reading reading = { 0 };
+	struct reading reading = {0};
 
 	for (unsigned i = 0; i < MUTE_TC_HOOKS; i++) {
 		char buffer[128];
@@ -113,8 +115,8 @@ int mute_tc_read(int ifindex, struct mute_tc *ret_tc)
 
 int mute_tc_attach(int ifindex, int prog_fd, bool *ret_made_clsact)
 {
-	struct bpf_tc_hook hook = { .sz = sizeof(hook), .ifindex = ifindex,
-				    .attach_point = both_hooks };
+	struct bpf_tc_hook hook = {
+		.sz = sizeof(hook), .ifindex = ifindex, .attach_point = both_hooks};
 	struct mute_tc tc;
 	bool made_clsact = false;
 	int r = mute_tc_read(ifindex, &tc);
@@ -123,7 +125,8 @@ int mute_tc_attach(int ifindex, int prog_fd, bool *ret_made_clsact)
 		return r;
 	if (tc.is_masked) {
 		/* Whatever it returns, it decides before us: the mute would leak. */
-		log_warnx("mute", "interface %d has a tc filter of priority 1 that is not ours", ifindex);
+		log_warnx("mute", "interface %d has a tc filter of priority 1 that is not ours",
+			  ifindex);
 		return -EBUSY;
 	}
 	r = bpf_tc_hook_create(&hook);
@@ -132,9 +135,11 @@ int mute_tc_attach(int ifindex, int prog_fd, bool *ret_made_clsact)
 	else if (r != -EEXIST)
 		return r;
 	for (unsigned i = 0; i < MUTE_TC_HOOKS; i++) {
-		struct bpf_tc_opts opts = { .sz = sizeof(opts), .prog_fd = prog_fd,
-					    .flags = tc.prog_id[i] ? BPF_TC_F_REPLACE : 0,
-					    .handle = FK_TC_HANDLE, .priority = FK_TC_PRIORITY };
+		struct bpf_tc_opts opts = {.sz = sizeof(opts),
+					   .prog_fd = prog_fd,
+					   .flags = tc.prog_id[i] ? BPF_TC_F_REPLACE : 0,
+					   .handle = FK_TC_HANDLE,
+					   .priority = FK_TC_PRIORITY};
 
 		hook.attach_point = hooks[i];
 		r = bpf_tc_attach(&hook, &opts);
@@ -152,15 +157,15 @@ fail:
 
 int mute_tc_detach(int ifindex, bool is_our_clsact)
 {
-	struct bpf_tc_hook hook = { .sz = sizeof(hook), .ifindex = ifindex };
+	struct bpf_tc_hook hook = {.sz = sizeof(hook), .ifindex = ifindex};
 	struct mute_tc tc;
 	int result = mute_tc_read(ifindex, &tc);
 
 	if (result < 0)
 		return result;
 	for (unsigned i = 0; i < MUTE_TC_HOOKS; i++) {
-		struct bpf_tc_opts opts = { .sz = sizeof(opts), .handle = FK_TC_HANDLE,
-					    .priority = FK_TC_PRIORITY };
+		struct bpf_tc_opts opts = {
+			.sz = sizeof(opts), .handle = FK_TC_HANDLE, .priority = FK_TC_PRIORITY};
 		int r;
 
 		if (!tc.prog_id[i])

@@ -18,12 +18,12 @@
 
 #include <cmocka.h>
 
-static const char *const lan[] = { "lan" };
+static const char *const lan[] = {"lan"};
 
 /* Does a datagram sent on one socket arrive on the other within `ms`? */
 static bool passes(int from, int to, int ms)
 {
-	struct pollfd pfd = { .fd = to, .events = POLLIN };
+	struct pollfd pfd = {.fd = to, .events = POLLIN};
 	char c;
 
 	while (recv(to, &c, 1, 0) >= 0)
@@ -68,7 +68,7 @@ static mono_t last_pass(int from, int to, mono_t until)
 
 	while (mono_before(mono_read(), until)) {
 		mono_t at = mono_read();
-		struct timespec pause = { .tv_nsec = 50000 };
+		struct timespec pause = {.tv_nsec = 50000};
 
 		(void)!send(from, "x", 1, 0);
 		while (recv(to, &c, 1, 0) >= 0)
@@ -138,7 +138,7 @@ static const char *unbounded_survives_and_is_adopted(struct netlab *lab, enum mu
 static const char *release_restores_traffic(struct netlab *lab, enum mute_backend backend)
 {
 	int gw = netlab_udp(lab, false), host = netlab_udp(lab, true);
-	static const char *const two[] = { "lan", "wan_1" };
+	static const char *const two[] = {"lan", "wan_1"};
 	struct mute *mute;
 
 	MUST(netlab_pin_neighbours(lab));
@@ -193,7 +193,7 @@ static const char *operators_rules_stay(struct netlab *lab, enum mute_backend ba
 static const char *missing_interface_is_muted_when_it_appears(struct netlab *lab,
 							      enum mute_backend backend)
 {
-	static const char *const two[] = { "lan", "later" };
+	static const char *const two[] = {"lan", "later"};
 	struct mute *mute;
 
 	MUST(mute_open(backend, two, 2, &mute) == 0);
@@ -220,10 +220,10 @@ static const char *missing_interface_is_muted_when_it_appears(struct netlab *lab
 
 static const char *removed_mute_is_back_at_once(struct netlab *lab, enum mute_backend backend)
 {
-	static const char *const bpf_ways[] = { "tc qdisc del dev lan clsact",
-						"tc filter del dev lan ingress" };
-	static const char *const nft_ways[] = { "nft flush ruleset",
-						"nft flush table netdev flowkeep_mute" };
+	static const char *const bpf_ways[] = {"tc qdisc del dev lan clsact",
+					       "tc filter del dev lan ingress"};
+	static const char *const nft_ways[] = {"nft flush ruleset",
+					       "nft flush table netdev flowkeep_mute"};
 	struct loop *loop = loop_new();
 	struct mute_watch *watch;
 	struct mute *mute;
@@ -260,7 +260,7 @@ static void *stream_run(void *arg)
 	char c;
 
 	while (!__atomic_load_n(&stream->is_ending, __ATOMIC_RELAXED)) {
-		struct timespec pause = { .tv_nsec = 20000 };
+		struct timespec pause = {.tv_nsec = 20000};
 
 		stream->sent += send(stream->from, "x", 1, 0) == 1;
 		nanosleep(&pause, NULL);
@@ -273,7 +273,7 @@ static void *stream_run(void *arg)
 /* Also the control of it all: a restart may not cost a frame of a gateway that forwards alone. */
 static const char *adoption_leaves_no_gap(struct netlab *lab, enum mute_backend backend)
 {
-	struct stream stream = { .from = netlab_udp(lab, true), .to = netlab_udp(lab, false) };
+	struct stream stream = {.from = netlab_udp(lab, true), .to = netlab_udp(lab, false)};
 	struct mute *mute;
 	pthread_t thread;
 	char c;
@@ -283,7 +283,7 @@ static const char *adoption_leaves_no_gap(struct netlab *lab, enum mute_backend 
 	MUST(mute_grant(mute, MONO_NEVER, 1) == 0);
 	MUST(pthread_create(&thread, NULL, stream_run, &stream) == 0);
 	for (unsigned i = 0; i < 20; i++) {
-		struct timespec pause = { .tv_nsec = 2000000 };
+		struct timespec pause = {.tv_nsec = 2000000};
 
 		mute_close(mute);
 		nanosleep(&pause, NULL);
@@ -343,7 +343,7 @@ SCENARIOS(SCENARIO_DEFINE)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { SCENARIOS(SCENARIO_ROWS) };
+	const struct CMUnitTest tests[] = {SCENARIOS(SCENARIO_ROWS)};
 
 	log_set_level(LOG_LEVEL_ERR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,12 +55,13 @@ static void watch_look(void *arg)
 	if (r > 0)
 		log_warnx("mute", "somebody removed the mute from %d interfaces: it is back", r);
 	else if (r < 0)
-		log_errx("mute", "somebody removed the mute, and it cannot be put back: %s", strerror(-r));
+		log_errx("mute", "somebody removed the mute, and it cannot be put back: %s",
+			 strerror(-r));
 }
 
 int mute_watch_open(struct loop *loop, struct mute *mute, struct mute_watch **ret_watch)
 {
-	static const unsigned tc_groups[] = { RTNLGRP_TC }, nft_groups[] = { NFNLGRP_NFTABLES };
+	static const unsigned tc_groups[] = {RTNLGRP_TC}, nft_groups[] = {NFNLGRP_NFTABLES};
 	bool is_bpf = strcmp(mute_backend_name(mute), mute_bpf_ops.name) == 0;
 	const struct nl_sock_config config = {
 		.name = "mute watch",
@@ -75,8 +76,8 @@ int mute_watch_open(struct loop *loop, struct mute *mute, struct mute_watch **re
 	int r;
 
 	watch->mute = mute;
-	r = nl_sock_open(loop, &config, is_bpf ? watch_on_tc : watch_on_nft, watch_on_overrun, watch,
-			 &watch->sock);
+	r = nl_sock_open(loop, &config, is_bpf ? watch_on_tc : watch_on_nft, watch_on_overrun,
+			 watch, &watch->sock);
 	if (r < 0) {
 		free(watch);
 		return r;

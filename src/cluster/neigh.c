@@ -102,7 +102,7 @@ static void neigh_on_msg(void *arg, const struct nlmsghdr *nlh)
 {
 	struct neigh_sync *neigh = arg;
 	const struct ndmsg *ndm = mnl_nlmsg_get_payload(nlh);
-	struct neigh entry = { .has = UINT64_C(1) << NEIGH_IFNAME | UINT64_C(1) << NEIGH_L3 };
+	struct neigh entry = {.has = UINT64_C(1) << NEIGH_IFNAME | UINT64_C(1) << NEIGH_L3};
 	const struct neigh_iface *iface;
 
 	if (!neigh->is_telling || nlh->nlmsg_type != RTM_NEWNEIGH ||
@@ -128,7 +128,8 @@ static void neigh_on_dumped(void *arg, int error)
 	struct neigh_sync *neigh = arg;
 
 	neigh->dump = NULL;
-	if (error < 0 && error != -EINTR) /* EINTR: others changed the table; the next round will do */
+	if (error < 0 &&
+	    error != -EINTR) /* EINTR: others changed the table; the next round will do */
 		log_debug("neigh", "dump: %s", strerror(-error));
 }
 
@@ -229,7 +230,8 @@ static bool is_pinned(int ifindex, const struct neigh *entry)
 	nlh->nlmsg_type = RTM_GETNEIGH;
 	nlh->nlmsg_flags = NLM_F_REQUEST;
 	put_neigh(nlh, ifindex, entry, 0);
-	((struct ndmsg *)mnl_nlmsg_get_payload(nlh))->ndm_flags = 0; /* strict: none but NTF_PROXY */
+	((struct ndmsg *)mnl_nlmsg_get_payload(nlh))->ndm_flags =
+		0; /* strict: none but NTF_PROXY */
 	(void)nl_talk(NETLINK_ROUTE, nlh, state_on_msg, &state);
 	return state & NUD_PERMANENT;
 }
@@ -296,7 +298,7 @@ void neigh_sync_set_telling(struct neigh_sync *neigh, bool is_telling)
 int neigh_sync_open(struct loop *loop, const struct config *config, neigh_tell_fn *on_tell,
 		    void *arg, struct neigh_sync **ret_neigh)
 {
-	static const unsigned groups[] = { RTNLGRP_NEIGH };
+	static const unsigned groups[] = {RTNLGRP_NEIGH};
 	const struct nl_sock_config sock_config = {
 		.name = "neigh",
 		.bus = NETLINK_ROUTE,

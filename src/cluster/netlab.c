@@ -56,11 +56,14 @@ bool netlab_run_host(const struct netlab *lab, const char *format, ...)
 
 static bool wire_up(const struct netlab *lab)
 {
-	return netlab_run(lab, "ip link add lan address 02:00:00:00:09:01 type veth peer name host "
-			       "address 02:00:00:00:09:02 netns %d",
+	return netlab_run(lab,
+			  "ip link add lan address 02:00:00:00:09:01 type veth peer name host "
+			  "address 02:00:00:00:09:02 netns %d",
 			  lab->host_pid) &&
-	       netlab_run(lab, "ip link set lo up && ip link set lan up && "
-			       "ip addr add 10.9.0.1/24 dev lan && ip addr add fd09::1/64 dev lan nodad") &&
+	       netlab_run(
+		       lab,
+		       "ip link set lo up && ip link set lan up && "
+		       "ip addr add 10.9.0.1/24 dev lan && ip addr add fd09::1/64 dev lan nodad") &&
 	       netlab_run_host(lab, "ip link set host up") &&
 	       netlab_run_host(lab, "ip addr add 10.9.0.2/24 dev host") &&
 	       netlab_run_host(lab, "ip addr add fd09::2/64 dev host nodad");
@@ -71,9 +74,10 @@ bool netlab_open(struct netlab *lab)
 	int to_host[2], to_us[2];
 	char path[64], c = 0;
 
-	*lab = (struct netlab){ .home_ns = -1, .gw_ns = -1, .host_ns = -1, .host_pipe = -1 };
+	*lab = (struct netlab){.home_ns = -1, .gw_ns = -1, .host_ns = -1, .host_pipe = -1};
 	lab->home_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (unshare(CLONE_NEWNET) < 0 || pipe2(to_host, O_CLOEXEC) < 0 || pipe2(to_us, O_CLOEXEC) < 0)
+	if (unshare(CLONE_NEWNET) < 0 || pipe2(to_host, O_CLOEXEC) < 0 ||
+	    pipe2(to_us, O_CLOEXEC) < 0)
 		return false;
 	lab->gw_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	lab->host_pid = fork();
@@ -121,7 +125,7 @@ bool netlab_enter_gw(const struct netlab *lab)
 
 int netlab_udp(const struct netlab *lab, bool on_host)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(4000) };
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(4000)};
 	int fd;
 
 	sin.sin_addr.s_addr = htonl(on_host ? 0x0a090002 : 0x0a090001);
@@ -140,7 +144,8 @@ int netlab_udp(const struct netlab *lab, bool on_host)
 
 bool netlab_pin_neighbours(const struct netlab *lab)
 {
-	return netlab_run(lab, "ip neigh replace 10.9.0.2 lladdr 02:00:00:00:09:02 dev lan nud permanent") &&
+	return netlab_run(lab, "ip neigh replace 10.9.0.2 lladdr 02:00:00:00:09:02 dev lan nud "
+			       "permanent") &&
 	       netlab_run_host(lab, "ip neigh replace 10.9.0.1 lladdr 02:00:00:00:09:01 dev host "
 				    "nud permanent");
 }

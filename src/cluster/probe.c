@@ -155,7 +155,8 @@ static void tap_on_readable(void *arg, unsigned events)
 			return;
 		if (!tap->probe->is_running) /* late, to a question before */
 			continue;
-		if (!frame_read_answer(frame, (size_t)n, &addr, &mac) || !is_ours(tap->iface, &addr))
+		if (!frame_read_answer(frame, (size_t)n, &addr, &mac) ||
+		    !is_ours(tap->iface, &addr))
 			continue;
 		snprintf(who, sizeof(who), "%s is at %s on %s", ipaddr_format(&addr, addr_text),
 			 mac_format(&mac, mac_text), tap->iface->name);
@@ -167,32 +168,36 @@ static void tap_on_readable(void *arg, unsigned events)
 static void tap_ask(const struct tap *tap, const struct ipnet *nets, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
-		struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = tap->ifindex,
-					  .sll_halen = ETH_ALEN };
+		struct sockaddr_ll to = {.sll_family = AF_PACKET,
+					 .sll_ifindex = tap->ifindex,
+					 .sll_halen = ETH_ALEN};
 		uint8_t frame[FRAME_MAX];
 		size_t len = frame_probe(&nets[i].addr, &tap->mac, frame);
 
 		memcpy(to.sll_addr, frame, ETH_ALEN);
 		memcpy(&to.sll_protocol, frame + 12, 2);
 		/* without carrier nobody is there to answer either */
-		(void)!sendto(tap->fd, frame, len, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to));
+		(void)!sendto(tap->fd, frame, len, MSG_DONTWAIT, (struct sockaddr *)&to,
+			      sizeof(to));
 	}
 }
 
 static void tap_join(const struct tap *tap, uint16_t type, const uint8_t mac[ETH_ALEN])
 {
-	struct packet_mreq mreq = { .mr_ifindex = tap->ifindex, .mr_type = type, .mr_alen = ETH_ALEN };
+	struct packet_mreq mreq = {
+		.mr_ifindex = tap->ifindex, .mr_type = type, .mr_alen = ETH_ALEN};
 
 	memcpy(mreq.mr_address, mac, ETH_ALEN);
 	/* a device that cannot filter takes everything anyway */
-	(void)setsockopt(tap->probe->member_fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &mreq, sizeof(mreq));
+	(void)setsockopt(tap->probe->member_fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &mreq,
+			 sizeof(mreq));
 }
 
 /* Once for each device, not for each probe: both need the RTNL lock, which may be busy in just the
  * moment a takeover is. */
 static int tap_learn(struct tap *tap)
 {
-	static const uint8_t all_nodes[ETH_ALEN] = { 0x33, 0x33, 0, 0, 0, 1 };
+	static const uint8_t all_nodes[ETH_ALEN] = {0x33, 0x33, 0, 0, 0, 1};
 	struct rtnl_link link;
 	int r;
 
@@ -216,8 +221,8 @@ static int tap_open(struct tap *tap)
 {
 	static const int one = 1;
 	static const uint32_t mark = MUTE_PROBE_MARK;
-	static const struct sock_fprog filter = { sizeof(answers) / sizeof(answers[0]), answers };
-	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+	static const struct sock_fprog filter = {sizeof(answers) / sizeof(answers[0]), answers};
+	struct sockaddr_ll ll = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
 	int r = tap_learn(tap);
 
 	if (r < 0)

@@ -23,7 +23,7 @@ static const char *run(scenario_fn *scenario, enum mute_backend backend)
 /* In a lab of its own: a scenario must find an untouched interface. */
 static bool has_bpf(void)
 {
-	static const char *const lan[] = { "lan" };
+	static const char *const lan[] = {"lan"};
 	struct netlab lab;
 	struct mute *mute;
 	int r = netlab_open(&lab) ? mute_open(MUTE_BPF, lan, 1, &mute) : -1;
@@ -74,8 +74,8 @@ void scenario_with_rootless_nft(scenario_fn *scenario)
 		skip();
 	pid = fork();
 	if (pid == 0) {
-		const char *wrong =
-			netlab_become_rootless() ? run(scenario, MUTE_NFT) : "no user namespaces here";
+		const char *wrong = netlab_become_rootless() ? run(scenario, MUTE_NFT)
+							     : "no user namespaces here";
 
 		if (wrong)
 			fprintf(stderr, "# rootless: %s\n", wrong);

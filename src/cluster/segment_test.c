@@ -22,7 +22,7 @@
 /* One interface named `ifname` with the addresses given (NULL: none), group-id 5. */
 static struct config config_of(const char *ifname, const char *ip, const char *ip6)
 {
-	struct config config = { .iface_count = 1, .ha.group_id = 5 };
+	struct config config = {.iface_count = 1, .ha.group_id = 5};
 	struct config_iface *iface = &config.iface[0];
 
 	snprintf(iface->name, sizeof(iface->name), "%s", ifname);
@@ -60,7 +60,7 @@ static void on_done(void *arg, bool is_answered, const char *who)
 
 static struct answer ask(const struct config *config, int64_t duration_ns)
 {
-	struct answer answer = { 0 };
+	struct answer answer = {0};
 	struct loop *loop = loop_new();
 	mono_t start = mono_read();
 	struct probe *probe;
@@ -89,7 +89,7 @@ static void on_first_done(void *arg, bool is_answered, const char *who)
 
 static struct answer ask_twice(const struct config *config)
 {
-	struct answer answer = { 0 };
+	struct answer answer = {0};
 	struct loop *loop = loop_new();
 
 	if (probe_open(loop, config, "FK1", &answer.probe) == 0) {
@@ -105,7 +105,7 @@ static struct answer ask_twice(const struct config *config)
 /* Both hold the virtual address; the gateway is muted, the host is the one that may be too. */
 static const char *probe_finds_an_unmuted_holder_only(struct netlab *lab, enum mute_backend backend)
 {
-	static const char *const lan[] = { "lan" }, *const host[] = { "host" };
+	static const char *const lan[] = {"lan"}, *const host[] = {"host"};
 	struct config v4 = config_of("lan", "10.9.0.100/24", NULL);
 	struct config v6 = config_of("lan", NULL, "fd09::100/64");
 	struct config none = config_of("lan", NULL, NULL);
@@ -146,7 +146,7 @@ static const char *probe_finds_an_unmuted_holder_only(struct netlab *lab, enum m
 static const char *announce_moves_a_bridge_port_when_unmuted(struct netlab *lab,
 							     enum mute_backend backend)
 {
-	static const char *const lan[] = { "lan" };
+	static const char *const lan[] = {"lan"};
 	struct config config = config_of("lan", "10.9.0.100/24", "fd09::100/64");
 	struct loop *loop = loop_new();
 	struct announce *announce;
@@ -156,9 +156,10 @@ static const char *announce_moves_a_bridge_port_when_unmuted(struct netlab *lab,
 	/* a bridge on the host's side; the second cable is where the virtual MAC was learned */
 	MUST(netlab_run_host(lab, "ip link add br0 type bridge forward_delay 0 mcast_snooping 0"));
 	MUST(netlab_run_host(lab, "ip link set br0 up"));
-	MUST(netlab_run(lab, "ip link add lan2 address 00:09:0f:09:05:00 type veth peer name host2 "
-			     "netns %d && ip link set lan2 up && ip addr add 10.9.9.1/24 dev lan2 && "
-			     "ip neigh add 10.9.9.2 lladdr 02:00:00:00:00:09 dev lan2",
+	MUST(netlab_run(lab,
+			"ip link add lan2 address 00:09:0f:09:05:00 type veth peer name host2 "
+			"netns %d && ip link set lan2 up && ip addr add 10.9.9.1/24 dev lan2 && "
+			"ip neigh add 10.9.9.2 lladdr 02:00:00:00:00:09 dev lan2",
 			lab->host_pid));
 	MUST(netlab_run_host(lab, "ip link set host2 master br0 up"));
 	MUST(netlab_run_host(lab, "ip link set host master br0 up"));
@@ -204,20 +205,23 @@ static void on_frame(void *arg, struct l2_port *port, uint8_t *frame, size_t len
 
 static const char *ports_pass_the_mute(struct netlab *lab, enum mute_backend backend)
 {
-	static const char *const lan[] = { "lan" }, *const host[] = { "host" };
+	static const char *const lan[] = {"lan"}, *const host[] = {"host"};
 	struct mac mac = l2_own_mac("FK1", "lan", NULL);
-	struct inbox inbox = { 0 }, wrong = { 0 };
+	struct inbox inbox = {0}, wrong = {0};
 	struct l2_port *here, *there, *deaf;
 	struct loop *loop = loop_new();
 	struct mute *mute, *mute_there;
-	uint8_t frame[1500] = { 42 };
+	uint8_t frame[1500] = {42};
 
 	MUST(mute_open(backend, lan, 1, &mute) == 0);
-	MUST(l2_port_open(loop, "lan", ETH_P_FK_HB, LOOP_URGENT, &mac, on_frame, &wrong, &here) == 0);
+	MUST(l2_port_open(loop, "lan", ETH_P_FK_HB, LOOP_URGENT, &mac, on_frame, &wrong, &here) ==
+	     0);
 	MUST(netlab_enter_host(lab));
 	MUST(mute_open(backend, host, 1, &mute_there) == 0);
-	MUST(l2_port_open(loop, "host", ETH_P_FK_HB, LOOP_URGENT, &mac, on_frame, &inbox, &there) == 0);
-	MUST(l2_port_open(loop, "host", ETH_P_FK_SYNC, LOOP_NORMAL, &mac, on_frame, &wrong, &deaf) == 0);
+	MUST(l2_port_open(loop, "host", ETH_P_FK_HB, LOOP_URGENT, &mac, on_frame, &inbox, &there) ==
+	     0);
+	MUST(l2_port_open(loop, "host", ETH_P_FK_SYNC, LOOP_NORMAL, &mac, on_frame, &wrong,
+			  &deaf) == 0);
 	MUST(netlab_enter_gw(lab));
 
 	MUST(l2_port_is_up(here) && l2_port_mtu(here) == 1500);
@@ -238,7 +242,8 @@ static const char *ports_pass_the_mute(struct netlab *lab, enum mute_backend bac
 	MUST(netlab_run(lab, "ip link del lan"));
 	loop_turn(loop, 0);
 	MUST(!l2_port_is_up(here) && l2_port_send(here, frame, 46) == -ENETDOWN);
-	MUST(netlab_run(lab, "ip link add lan type veth peer name host netns %d && ip link set lan up",
+	MUST(netlab_run(lab,
+			"ip link add lan type veth peer name host netns %d && ip link set lan up",
 			lab->host_pid));
 	MUST(netlab_run_host(lab, "ip link set host up"));
 	MUST(!l2_port_is_up(here));
@@ -274,8 +279,8 @@ static void on_change(void *arg, unsigned index, bool is_up)
 
 static const char *linkmon_follows_names(struct netlab *lab, enum mute_backend backend)
 {
-	static const char *const names[] = { "lan", "later" };
-	struct carrier carrier = { .is_up = { false, true } };
+	static const char *const names[] = {"lan", "later"};
+	struct carrier carrier = {.is_up = {false, true}};
 	struct loop *loop = loop_new();
 	struct linkmon *linkmon;
 
@@ -288,8 +293,9 @@ static const char *linkmon_follows_names(struct netlab *lab, enum mute_backend b
 	carrier.is_news = false;
 	turn_until(loop, &carrier.is_news, 2000);
 	MUST(!carrier.is_up[0] && !linkmon_is_up(linkmon, 0));
-	MUST(netlab_run(lab, "ip link add later type veth peer name cable && ip link set cable up && "
-			     "ip link set later up"));
+	MUST(netlab_run(lab,
+			"ip link add later type veth peer name cable && ip link set cable up && "
+			"ip link set later up"));
 	carrier.is_news = false;
 	turn_until(loop, &carrier.is_news, 2000);
 	MUST(linkmon_is_up(linkmon, 1));
@@ -308,7 +314,8 @@ static const char *linkmon_follows_names(struct netlab *lab, enum mute_backend b
 	return NULL;
 }
 
-static const char *addresses_are_put_up_and_taken_down(struct netlab *lab, enum mute_backend backend)
+static const char *addresses_are_put_up_and_taken_down(struct netlab *lab,
+						       enum mute_backend backend)
 {
 	struct config config = config_of("lan", "10.9.0.100/24", "fd09::100/64");
 	struct config later = config_of("lan", "10.9.0.101/24", NULL);
@@ -354,7 +361,7 @@ static void on_tell(void *arg, const struct neigh *entries, unsigned count)
 static const char *neighbours_are_told_and_learned(struct netlab *lab, enum mute_backend backend)
 {
 	struct config config = config_of("lan", "10.9.0.1/24", NULL);
-	struct told told = { 0 };
+	struct told told = {0};
 	struct loop *loop = loop_new();
 	struct neigh_sync *neigh;
 	struct neigh bad[4];
@@ -420,8 +427,7 @@ int main(void)
 {
 	/* what needs no mute runs once as root and once rootless */
 	const struct CMUnitTest tests[] = {
-		SCENARIOS(SCENARIO_ROWS)
-		cmocka_unit_test(plain_linkmon_follows_names),
+		SCENARIOS(SCENARIO_ROWS) cmocka_unit_test(plain_linkmon_follows_names),
 		cmocka_unit_test(rootless_linkmon_follows_names),
 		cmocka_unit_test(plain_addresses_are_put_up_and_taken_down),
 		cmocka_unit_test(rootless_addresses_are_put_up_and_taken_down),

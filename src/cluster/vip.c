@@ -10,12 +10,13 @@
 
 struct mac vip_mac(uint16_t group_id, unsigned index)
 {
-	/* fortios-facts 1.7: one prefix for each 256 group-ids, then its low byte, then the index */
+	/* fortios-facts 1.7: one prefix for each 256 group-ids, then its low byte, then the index
+	 */
 	static const uint8_t prefixes[][4] = {
-		{ 0x00, 0x09, 0x0f, 0x09 },
-		{ 0xe0, 0x23, 0xff, 0xfc },
-		{ 0xe0, 0x23, 0xff, 0xfd },
-		{ 0xe0, 0x23, 0xff, 0xfe },
+		{0x00, 0x09, 0x0f, 0x09},
+		{0xe0, 0x23, 0xff, 0xfc},
+		{0xe0, 0x23, 0xff, 0xfd},
+		{0xe0, 0x23, 0xff, 0xfe},
 	};
 	struct mac mac;
 
@@ -37,7 +38,8 @@ static const struct config_iface *find(const struct config *config, const char *
 static bool has(const struct ipnet *nets, unsigned count, const struct ipnet *net)
 {
 	for (unsigned i = 0; i < count; i++) {
-		if (nets[i].prefix_len == net->prefix_len && ipaddr_equal(&nets[i].addr, &net->addr))
+		if (nets[i].prefix_len == net->prefix_len &&
+		    ipaddr_equal(&nets[i].addr, &net->addr))
 			return true;
 	}
 	return false;
@@ -86,7 +88,8 @@ static void set_mac(const struct rtnl_link *link, const struct mac *mac, int *re
 		return;
 	r = rtnl_set_mac(link->ifindex, mac);
 	if (r == -EBUSY && link->is_up) {
-		log_warnx("vip", "%s: going down for a moment: its driver changes no address while up",
+		log_warnx("vip",
+			  "%s: going down for a moment: its driver changes no address while up",
 			  link->name);
 		r = rtnl_set_up(link->ifindex, false);
 		if (r == 0) {
@@ -100,7 +103,8 @@ static void set_mac(const struct rtnl_link *link, const struct mac *mac, int *re
 	note(r, link->name, "set address", mac_format(mac, text), result);
 }
 
-static void remove_iface(const struct config_iface *old, const struct config_iface *now, int *result)
+static void remove_iface(const struct config_iface *old, const struct config_iface *now,
+			 int *result)
 {
 	struct rtnl_link link;
 	int r = rtnl_get_link(old->name, &link);
@@ -110,7 +114,8 @@ static void remove_iface(const struct config_iface *old, const struct config_ifa
 			note(r, old->name, "read", "link", result);
 		return;
 	}
-	del_addrs(&link, old->ip, old->ip_count, now ? now->ip : NULL, now ? now->ip_count : 0, result);
+	del_addrs(&link, old->ip, old->ip_count, now ? now->ip : NULL, now ? now->ip_count : 0,
+		  result);
 	del_addrs(&link, old->ip6, old->ip6_count, now ? now->ip6 : NULL, now ? now->ip6_count : 0,
 		  result);
 	if ((!now || now->ip_count + now->ip6_count == 0) && link.has_perm_mac)

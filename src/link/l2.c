@@ -33,7 +33,7 @@ struct l2_port {
 	struct ethhdr header; /* of every frame we send */
 	l2_rx_fn *on_frame;
 	void *arg;
-	struct l2_stats *stats; /* apart, so that reading the kernel's counter needs no write here */
+	struct l2_stats *stats; /* apart: reading the kernel's counter writes no port */
 	bool is_receiving;
 	bool is_closed; /* by its own callback */
 	struct mmsghdr msgs[RX_BATCH];
@@ -65,7 +65,8 @@ static void port_take(struct l2_port *port, unsigned i)
 	const struct mmsghdr *msg = &port->msgs[i];
 
 	/* OTHERHOST: for a VLAN that does not exist here, or promiscuous leftovers */
-	if (port->from[i].sll_pkttype == PACKET_OUTGOING || port->from[i].sll_pkttype == PACKET_OTHERHOST)
+	if (port->from[i].sll_pkttype == PACKET_OUTGOING ||
+	    port->from[i].sll_pkttype == PACKET_OTHERHOST)
 		return;
 	if ((msg->msg_hdr.msg_flags & MSG_TRUNC) || msg->msg_len < ETH_HLEN) {
 		port->stats->rx_dropped++;
@@ -105,8 +106,8 @@ static void port_on_readable(void *arg, unsigned events)
 
 int l2_port_rebind(struct l2_port *port)
 {
-	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(port->ethertype) };
-	struct ifreq ifr = { 0 };
+	struct sockaddr_ll ll = {.sll_family = AF_PACKET, .sll_protocol = htons(port->ethertype)};
+	struct ifreq ifr = {0};
 
 	memcpy(ifr.ifr_name, port->name, sizeof(ifr.ifr_name));
 	if (ioctl(port->fd, SIOCGIFMTU, &ifr) < 0) {
@@ -135,7 +136,8 @@ int l2_port_open(struct loop *loop, const char *ifname, uint16_t ethertype, enum
 	if (strlen(ifname) >= IF_NAMESIZE)
 		return -EINVAL;
 	port = xcalloc(1, sizeof(*port));
-	*port = (struct l2_port){ .loop = loop, .ethertype = ethertype, .on_frame = on_frame, .arg = arg };
+	*port = (struct l2_port){
+		.loop = loop, .ethertype = ethertype, .on_frame = on_frame, .arg = arg};
 	memcpy(port->name, ifname, strlen(ifname));
 	memset(port->header.h_dest, 0xff, ETH_ALEN);
 	memcpy(port->header.h_source, source->bytes, ETH_ALEN);
@@ -143,10 +145,9 @@ int l2_port_open(struct loop *loop, const char *ifname, uint16_t ethertype, enum
 	port->stats = xcalloc(1, sizeof(*port->stats));
 	port->frames = xcalloc(RX_BATCH, sizeof(*port->frames));
 	for (unsigned i = 0; i < RX_BATCH; i++) {
-		port->iovs[i] = (struct iovec){ port->frames[i], RX_FRAME_MAX };
-		port->msgs[i].msg_hdr = (struct msghdr){ .msg_name = &port->from[i],
-							 .msg_iov = &port->iovs[i],
-							 .msg_iovlen = 1 };
+		port->iovs[i] = (struct iovec){port->frames[i], RX_FRAME_MAX};
+		port->msgs[i].msg_hdr = (struct msghdr){
+			.msg_name = &port->from[i], .msg_iov = &port->iovs[i], .msg_iovlen = 1};
 	}
 	/* protocol 0: nothing arrives before bind() has chosen the interface */
 	port->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -192,7 +193,7 @@ const char *l2_port_name(const struct l2_port *port)
 
 bool l2_port_is_up(const struct l2_port *port)
 {
-	struct ifreq ifr = { 0 };
+	struct ifreq ifr = {0};
 
 	memcpy(ifr.ifr_name, port->name, sizeof(ifr.ifr_name));
 	return port->ifindex > 0 && ioctl(port->fd, SIOCGIFFLAGS, &ifr) == 0 &&
@@ -206,10 +207,14 @@ size_t l2_port_mtu(const struct l2_port *port)
 
 int l2_port_send(struct l2_port *port, const void *frame, size_t len)
 {
-	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_protocol = port->header.h_proto,
-				  .sll_ifindex = port->ifindex, .sll_halen = ETH_ALEN };
-	struct iovec iov[2] = { { &port->header, sizeof(port->header) }, { (void *)(uintptr_t)frame, len } };
-	struct msghdr msg = { .msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = iov, .msg_iovlen = 2 };
+	struct sockaddr_ll to = {.sll_family = AF_PACKET,
+				 .sll_protocol = port->header.h_proto,
+				 .sll_ifindex = port->ifindex,
+				 .sll_halen = ETH_ALEN};
+	struct iovec iov[2] = {{&port->header, sizeof(port->header)},
+			       {(void *)(uintptr_t)frame, len}};
+	struct msghdr msg = {
+		.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = iov, .msg_iovlen = 2};
 	int error;
 
 	if (port->ifindex == 0)
@@ -236,7 +241,7 @@ int l2_port_send(struct l2_port *port, const void *frame, size_t len)
 
 struct l2_stats l2_port_stats(const struct l2_port *port)
 {
-	struct tpacket_stats kernel = { 0 };
+	struct tpacket_stats kernel = {0};
 	socklen_t len = sizeof(kernel);
 
 	/* reading resets the kernel's counter */
