@@ -25,7 +25,7 @@
 
 /* IPS_* bits that mean the same on another member. */
 #define CT_STATUS_CARRIED                                                                          \
-	(IPS_EXPECTED | IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | IPS_SRC_NAT | IPS_DST_NAT |  \
+	(IPS_EXPECTED | IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | IPS_SRC_NAT | IPS_DST_NAT | \
 	 IPS_SEQ_ADJUST | IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE)
 
 /* Hold timeout of a copy, seconds: longer than any outage of a daemon that matters (one day). */
@@ -83,13 +83,15 @@ int ct_inject_open(struct loop *loop, uint32_t copy_bit, ct_verdict_fn *on_verdi
 		   struct ct_inject **ret_inject);
 void ct_inject_close(struct ct_inject *inject);
 uint32_t ct_inject_portid(const struct ct_inject *inject);
-/* Puts a copy (copy bit set, ASSURED, CT_HOLD_S) into the kernel. CREATE answers -EEXIST when the
- * key is there (or its translated tuple is taken), UPDATE -ENOENT when it is not; the caller decides
- * what then. CREATE -EOPNOTSUPP: no such helper here (clear CT_HELPER and ask again). UPDATE -EBUSY:
- * the entry has SEEN_REPLY and `ct` has not, or was an expected session here: delete, then create;
- * also when the translation changed, which an update cannot. -EAGAIN (at once) when too many
- * requests wait for verdicts. `cookie`: any value below 2^60. An update sets BE_LIBERAL in the TCP
- * flags of the entry (ct_build.c says why), so flags read back may differ in 0x08. */
+/* Puts a copy (copy bit set, ASSURED, CT_HOLD_S) into the kernel. -EAGAIN at once: too many requests
+ * wait for verdicts. `cookie`: any value below 2^60. The caller decides what follows a verdict:
+ *  CREATE -EEXIST      the key is there, or its translated tuple is taken
+ *  CREATE -EOPNOTSUPP  no such helper here: clear CT_HELPER and ask again
+ *  UPDATE -ENOENT      the key is not there
+ *  UPDATE -EBUSY       the entry has SEEN_REPLY and `ct` has not, or is an expected session of
+ *                      this kernel: delete, then create. So must one do when the translation
+ *                      changed: the kernel ignores that in an update.
+ * An update sets BE_LIBERAL (0x08) in the TCP flags of the entry; ct_build.c says why. */
 int ct_inject_copy(struct ct_inject *inject, enum ct_op op, const struct ct *ct, uint64_t cookie);
 /* Deletes by original tuple and zone. */
 int ct_inject_delete(struct ct_inject *inject, const struct ct *key, uint64_t cookie);

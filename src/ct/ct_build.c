@@ -1,4 +1,4 @@
-/* ct_build.c: struct ct becomes the attributes of a create, update, delete, get or timeout request */
+/* ct_build.c: struct ct becomes the attributes of a create, update, delete or get request */
 #include "ct/ct_msg.h"
 
 #include <arpa/inet.h>
@@ -22,7 +22,8 @@ static void put_nfgen(struct nlmsghdr *nlh, uint8_t family)
 	nfg->res_id = 0;
 }
 
-/* Protocols whose tuples carry two 16-bit numbers: ports, or GRE keys (nf_ct_port_nlattr_to_tuple). */
+/* Protocols whose tuples carry two 16-bit numbers: ports, or GRE keys (nf_ct_port_nlattr_to_tuple).
+ */
 static bool has_ports(uint8_t l4)
 {
 	switch (l4) {
@@ -64,8 +65,8 @@ static void put_tuple(struct nlmsghdr *nlh, uint16_t attr, uint8_t l4, const str
 	part = mnl_attr_nest_start(nlh, CTA_TUPLE_PROTO);
 	mnl_attr_put_u8(nlh, CTA_PROTO_NUM, l4);
 	if (ct_is_icmp(l4)) {
-		/* The id counts as the source port of the original and as the destination port of the
-		 * reply direction, type and code as the other one. */
+		/* The id counts as the source port of the original and as the destination port of
+		 * the reply direction, type and code as the other one. */
 		if (attr == CTA_TUPLE_ORIG)
 			put_icmp(nlh, l4, sport, dport);
 		else
@@ -137,7 +138,7 @@ static void put_create_reply(struct nlmsghdr *nlh, const struct ct *ct)
 static void put_tcp_flags(struct nlmsghdr *nlh, uint16_t attr, uint8_t flags)
 {
 	/* With mask 0, as events have it, the kernel would ignore the flags. */
-	const struct nf_ct_tcp_flags value = { .flags = flags, .mask = 0xff };
+	const struct nf_ct_tcp_flags value = {.flags = flags, .mask = 0xff};
 
 	mnl_attr_put(nlh, attr, sizeof(value), &value);
 }
@@ -153,7 +154,8 @@ static void put_tcp(struct nlmsghdr *nlh, const struct ct *ct, uint8_t extra_fla
 		put_tcp_flags(nlh, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL,
 			      ct->tcp_flags_orig | extra_flags);
 	if (HAS(ct, CT_TCP_FLAGS_REPLY))
-		put_tcp_flags(nlh, CTA_PROTOINFO_TCP_FLAGS_REPLY, ct->tcp_flags_reply | extra_flags);
+		put_tcp_flags(nlh, CTA_PROTOINFO_TCP_FLAGS_REPLY,
+			      ct->tcp_flags_reply | extra_flags);
 	/* The kernel takes both or none. */
 	if (HAS(ct, CT_WSCALE_ORIG) && HAS(ct, CT_WSCALE_REPLY)) {
 		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, ct->wscale_orig);
@@ -191,9 +193,10 @@ static void put_seqadj(struct nlmsghdr *nlh, uint16_t attr, uint32_t pos, uint32
 static void put_state(struct nlmsghdr *nlh, uint32_t copy_bit, const struct ct *ct,
 		      uint32_t extra_status, uint8_t extra_flags)
 {
-	/* Of the status only SEEN_REPLY, ASSURED, FIXED_TIMEOUT and CONFIRMED may be said; the others
-	 * follow from the attributes. A copy is ASSURED, or a full table evicts it first. */
-	uint32_t status = IPS_CONFIRMED | IPS_ASSURED | (ct->status & IPS_SEEN_REPLY) | extra_status;
+	/* Of the status only SEEN_REPLY, ASSURED, FIXED_TIMEOUT and CONFIRMED may be said; the
+	 * others follow from the attributes. A copy is ASSURED, or a full table evicts it first. */
+	uint32_t status =
+		IPS_CONFIRMED | IPS_ASSURED | (ct->status & IPS_SEEN_REPLY) | extra_status;
 
 	mnl_attr_put_u32(nlh, CTA_STATUS, htonl(status));
 	mnl_attr_put_u32(nlh, CTA_MARK, htonl(ct->mark | copy_bit));
@@ -241,8 +244,8 @@ void ct_build_update(struct nlmsghdr *nlh, uint32_t copy_bit, const struct ct *c
 	/* A fixed timeout cannot be changed any more (EPERM), and a copy's hold is long anyway. */
 	if (ct->l4 != IPPROTO_GRE)
 		mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(CT_HOLD_S));
-	/* An entry this kernel once forwarded remembers its TCP window from then, and ctnetlink cannot
-	 * reset it: without BE_LIBERAL the session would be INVALID when it comes back. */
+	/* An entry this kernel once forwarded remembers its TCP window from then, and ctnetlink
+	 * cannot reset it: without BE_LIBERAL the session would be INVALID when it comes back. */
 	put_state(nlh, copy_bit, ct, 0, IP_CT_TCP_FLAG_BE_LIBERAL);
 }
 

@@ -2,8 +2,8 @@
  *
  * An overrun is told when what was queued before it can no longer follow: from ENOBUFS until its
  * queue is empty a netlink socket loses everything new (netlink_rcv_wake()), and an old event
- * heard after the dump that repairs would undo it. So a fresh socket listens first, the old one goes
- * with its queue, and then the caller is told.
+ * heard after the dump that repairs would undo it. So a fresh socket listens first, the old one
+ * goes with its queue, and then the caller is told.
  */
 #include "ct/ct_msg.h"
 
@@ -73,8 +73,8 @@ static void capture_on_overrun(void *arg)
 
 static int capture_listen(struct ct_capture *capture, struct nl_sock **ret_sock)
 {
-	static const unsigned groups[] = { NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE,
-					   NFNLGRP_CONNTRACK_DESTROY };
+	static const unsigned groups[] = {NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE,
+					  NFNLGRP_CONNTRACK_DESTROY};
 	const struct nl_sock_config config = {
 		.name = "ct events",
 		.bus = NETLINK_NETFILTER,

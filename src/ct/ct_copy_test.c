@@ -1,4 +1,4 @@
-/* ct_copy_test.c: sessions of one real kernel become copies in another: every protocol, NAT, zone */
+/* ct_copy_test.c: sessions of one real kernel become copies in another, field by field */
 #include "ct/ct_lab.h"
 #include "ct/ct_table.h"
 
@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#define COPY_BIT 0x80000000u
+#define COPY_BIT      0x80000000u
 #define RATE_SESSIONS 8192u
 
 static struct lab lab;
@@ -37,35 +37,36 @@ struct row {
 };
 
 static const struct row rows[] = {
-	{ "TCP", 6, "10.1.0.9", "10.2.0.9", 1000, 80, .mark = 0 },
-	{ "TCP, IPv6", 6, "fd01::9", "fd02::9", 1000, 80, .mark = 0 },
-	{ "TCP, SNAT", 6, "10.1.0.9", "10.2.0.9", 1001, 80, .rdst = "10.2.0.1", .rdport = 30001 },
-	{ "TCP, SNAT of the port only", 6, "10.1.0.9", "10.2.0.9", 1002, 80, .rdport = 30002 },
-	{ "TCP, SNAT of the address only", 6, "10.1.0.9", "10.2.0.9", 1003, 80, .rdst = "10.2.0.1" },
-	{ "TCP, DNAT", 6, "10.1.0.9", "10.1.0.1", 1004, 8080, .rsrc = "10.2.0.9", .rsport = 80 },
-	{ "TCP, both", 6, "10.1.0.9", "10.1.0.1", 1005, 8080, .rsrc = "10.2.0.9", .rsport = 80,
-	  .rdst = "10.2.0.1", .rdport = 30005 },
-	{ "TCP, SNAT66", 6, "fd01::9", "fd02::9", 1006, 80, .rdst = "fd02::1", .rdport = 30006 },
-	{ "UDP", 17, "10.1.0.9", "10.2.0.9", 1000, 53, .mark = 0 },
-	{ "UDP, one way", 17, "10.1.0.9", "10.2.0.9", 1001, 53, .is_unreplied = true },
-	{ "UDP-Lite", 136, "10.1.0.9", "10.2.0.9", 1000, 53, .mark = 0 },
-	{ "SCTP", 132, "10.1.0.9", "10.2.0.9", 1000, 80, .mark = 0 },
-	{ "SCTP, SNAT", 132, "10.1.0.9", "10.2.0.9", 1001, 80, .rdst = "10.2.0.1", .rdport = 30007 },
-	{ "GRE", 47, "10.1.0.9", "10.2.0.9", 0, 0, .mark = 0 },
-	{ "ESP", 50, "10.1.0.9", "10.2.0.9", 0, 0, .mark = 0 },
-	{ "ping", 1, "10.1.0.9", "10.2.0.9", 77, 8 << 8, .mark = 0 },
-	{ "ping, SNAT", 1, "10.1.0.9", "10.2.0.9", 78, 8 << 8, .rdst = "10.2.0.1", .rdport = 30008 },
-	{ "ping, DNAT", 1, "10.1.0.9", "10.1.0.1", 79, 8 << 8, .rsrc = "10.2.0.9" },
-	{ "ping, IPv6", 58, "fd01::9", "fd02::9", 77, 128 << 8, .mark = 0 },
-	{ "zone", 17, "10.1.0.9", "10.2.0.9", 2000, 53, .zone = 3 },
-	{ "another zone, same tuple", 17, "10.1.0.9", "10.2.0.9", 2000, 53, .zone = 4 },
-	{ "zone of the original direction", 17, "10.1.0.9", "10.2.0.9", 2001, 53, .zone = 3,
-	  .is_zone_one_way = true },
-	{ "zone of the reply direction", 17, "10.1.0.9", "10.2.0.9", 2002, 53, .zone_reply = 3,
-	  .is_zone_one_way = true },
-	{ "mark and labels", 6, "10.1.0.9", "10.2.0.9", 2003, 80, .mark = 0x1234, .has_labels = true },
-	{ "sequence adjustment", 6, "10.1.0.9", "10.2.0.9", 2004, 21, .has_seqadj = true },
-	{ "helper", 6, "10.1.0.9", "10.2.0.9", 2005, 21, .helper = "ftp" },
+	{"TCP", 6, "10.1.0.9", "10.2.0.9", 1000, 80, .mark = 0},
+	{"TCP, IPv6", 6, "fd01::9", "fd02::9", 1000, 80, .mark = 0},
+	{"TCP, SNAT", 6, "10.1.0.9", "10.2.0.9", 1001, 80, .rdst = "10.2.0.1", .rdport = 30001},
+	{"TCP, SNAT of the port only", 6, "10.1.0.9", "10.2.0.9", 1002, 80, .rdport = 30002},
+	{"TCP, SNAT of the address only", 6, "10.1.0.9", "10.2.0.9", 1003, 80, .rdst = "10.2.0.1"},
+	{"TCP, DNAT", 6, "10.1.0.9", "10.1.0.1", 1004, 8080, .rsrc = "10.2.0.9", .rsport = 80},
+	{"TCP, both", 6, "10.1.0.9", "10.1.0.1", 1005, 8080, .rsrc = "10.2.0.9", .rsport = 80,
+	 .rdst = "10.2.0.1", .rdport = 30005},
+	{"TCP, SNAT66", 6, "fd01::9", "fd02::9", 1006, 80, .rdst = "fd02::1", .rdport = 30006},
+	{"UDP", 17, "10.1.0.9", "10.2.0.9", 1000, 53, .mark = 0},
+	{"UDP, one way", 17, "10.1.0.9", "10.2.0.9", 1001, 53, .is_unreplied = true},
+	{"UDP-Lite", 136, "10.1.0.9", "10.2.0.9", 1000, 53, .mark = 0},
+	{"SCTP", 132, "10.1.0.9", "10.2.0.9", 1000, 80, .mark = 0},
+	{"SCTP, SNAT", 132, "10.1.0.9", "10.2.0.9", 1001, 80, .rdst = "10.2.0.1", .rdport = 30007},
+	{"GRE", 47, "10.1.0.9", "10.2.0.9", 0, 0, .mark = 0},
+	{"ESP", 50, "10.1.0.9", "10.2.0.9", 0, 0, .mark = 0},
+	{"ping", 1, "10.1.0.9", "10.2.0.9", 77, 8 << 8, .mark = 0},
+	{"ping, SNAT", 1, "10.1.0.9", "10.2.0.9", 78, 8 << 8, .rdst = "10.2.0.1", .rdport = 30008},
+	{"ping, DNAT", 1, "10.1.0.9", "10.1.0.1", 79, 8 << 8, .rsrc = "10.2.0.9"},
+	{"ping, IPv6", 58, "fd01::9", "fd02::9", 77, 128 << 8, .mark = 0},
+	{"zone", 17, "10.1.0.9", "10.2.0.9", 2000, 53, .zone = 3},
+	{"another zone, same tuple", 17, "10.1.0.9", "10.2.0.9", 2000, 53, .zone = 4},
+	{"zone of the original direction", 17, "10.1.0.9", "10.2.0.9", 2001, 53, .zone = 3,
+	 .is_zone_one_way = true},
+	{"zone of the reply direction", 17, "10.1.0.9", "10.2.0.9", 2002, 53, .zone_reply = 3,
+	 .is_zone_one_way = true},
+	{"mark and labels", 6, "10.1.0.9", "10.2.0.9", 2003, 80, .mark = 0x1234,
+	 .has_labels = true},
+	{"sequence adjustment", 6, "10.1.0.9", "10.2.0.9", 2004, 21, .has_seqadj = true},
+	{"helper", 6, "10.1.0.9", "10.2.0.9", 2005, 21, .helper = "ftp"},
 };
 
 enum { ROW_COUNT = sizeof(rows) / sizeof(rows[0]) };
@@ -78,7 +79,8 @@ static void set_addr(struct ct *ct, enum ct_field field, struct ipaddr *member, 
 	SET_HAS(ct, field);
 }
 
-static void set_u16(struct ct *ct, enum ct_field field, uint16_t *member, uint16_t value, bool is_set)
+static void set_u16(struct ct *ct, enum ct_field field, uint16_t *member, uint16_t value,
+		    bool is_set)
 {
 	if (!is_set)
 		return;
@@ -88,7 +90,7 @@ static void set_u16(struct ct *ct, enum ct_field field, uint16_t *member, uint16
 
 static struct ct ct_of(const struct row *r)
 {
-	struct ct ct = { 0 };
+	struct ct ct = {0};
 	bool has_ports = r->l4 != 50;
 
 	set_addr(&ct, CT_SRC, &ct.src, r->src);
@@ -120,7 +122,8 @@ static struct ct ct_of(const struct row *r)
 		ct.tcp_state = 3;
 		ct.wscale_orig = 7;
 		ct.wscale_reply = 9;
-		ct.tcp_flags_orig = ct.tcp_flags_reply = 0x23; /* WINDOW_SCALE, SACK_PERM, MAXACK_SET */
+		ct.tcp_flags_orig = ct.tcp_flags_reply =
+			0x23; /* WINDOW_SCALE, SACK_PERM, MAXACK_SET */
 		ct.has |= 31u << CT_TCP_STATE;
 	}
 	if (r->l4 == IPPROTO_SCTP) {
@@ -175,7 +178,8 @@ static struct ct_seen *dump(enum lab_ns ns, unsigned *ret_count)
 	lab_enter(&lab, ns);
 	lab.seen_count = 0;
 	dumps_done = 0;
-	assert_int_equal(ct_dump_start(lab.loop, COPY_BIT, lab_on_seen, on_done, &lab, &running), 0);
+	assert_int_equal(ct_dump_start(lab.loop, COPY_BIT, lab_on_seen, on_done, &lab, &running),
+			 0);
 	assert_true(lab_wait(&lab, &dumps_done, 1));
 	memcpy(all, lab.seen, lab.seen_count * sizeof(*all));
 	*ret_count = lab.seen_count;
@@ -216,9 +220,11 @@ static void assert_copied(const char *what, const struct ct_seen *owner, const s
 /* What CT_GET and the request must agree in: NAT bits follow from the attributes. */
 static void assert_made(const struct row *r, const struct ct *want, const struct ct_seen *got)
 {
-	bool is_snat = r->rdst != NULL || r->rdport != 0, is_dnat = r->rsrc != NULL || r->rsport != 0;
+	bool is_snat = r->rdst != NULL || r->rdport != 0,
+	     is_dnat = r->rsrc != NULL || r->rsport != 0;
 
-	if (!!(got->ct.status & IPS_SRC_NAT) != is_snat || !!(got->ct.status & IPS_DST_NAT) != is_dnat)
+	if (!!(got->ct.status & IPS_SRC_NAT) != is_snat ||
+	    !!(got->ct.status & IPS_DST_NAT) != is_dnat)
 		fail_msg("%s: status %#x", r->what, got->ct.status);
 	for (unsigned i = 0; i < CT_FIELD_COUNT; i++) {
 		const struct field *f = &schema_ct.fields[i];
@@ -233,7 +239,7 @@ static void assert_made(const struct row *r, const struct ct *want, const struct
 
 static int setup(void **state)
 {
-	static const struct ct_table_config plain = { .copy_bit = COPY_BIT };
+	static const struct ct_table_config plain = {.copy_bit = COPY_BIT};
 	static struct ct_table *tables[2];
 
 	if (lab_open(&lab, &skip_why) < 0)
@@ -283,8 +289,9 @@ static void copies_keep_every_field_of_every_protocol(void **state)
 	(void)state;
 	begin();
 	lab_enter(&lab, LAB_GATEWAY);
-	assert_int_equal(ct_capture_open(lab.loop, COPY_BIT, lab_on_seen, lab_on_overrun, &lab,
-					 &capture), 0);
+	assert_int_equal(
+		ct_capture_open(lab.loop, COPY_BIT, lab_on_seen, lab_on_overrun, &lab, &capture),
+		0);
 	maker = injector(LAB_GATEWAY, 0);
 	inject = injector(LAB_STANDBY, COPY_BIT);
 	for (unsigned i = 0; i < ROW_COUNT; i++) {
@@ -406,9 +413,12 @@ static struct connection connection_open(uint16_t port)
 	struct ct_seen *all;
 	unsigned count;
 
-	assert_int_equal(lab_run(&lab, LAB_GATEWAY, "echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose;"
-		"nft 'table inet strict { chain forw { type filter hook forward priority 0;"
-		" ct state invalid drop; }\n}'"), 0);
+	assert_int_equal(
+		lab_run(&lab, LAB_GATEWAY,
+			"echo 0 > /proc/sys/net/netfilter/nf_conntrack_tcp_loose;"
+			"nft 'table inet strict { chain forw { type filter hook forward priority 0;"
+			" ct state invalid drop; }\n}'"),
+		0);
 	c.server = lab_socket(&lab, LAB_SERVER, SOCK_STREAM, port);
 	c.client = lab_socket(&lab, LAB_CLIENT, SOCK_STREAM, 0);
 	assert_int_equal(lab_connect(c.client, "10.2.0.9", port), 0);
@@ -431,7 +441,7 @@ static void connection_close(struct connection *c)
 
 static bool carries(struct connection *c, int64_t limit_ns)
 {
-	struct timeval limit = { .tv_usec = limit_ns / 1000 % 1000000, .tv_sec = limit_ns / SEC(1) };
+	struct timeval limit = {.tv_usec = limit_ns / 1000 % 1000000, .tv_sec = limit_ns / SEC(1)};
 	char byte;
 
 	setsockopt(c->accepted, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
@@ -457,23 +467,25 @@ static void tcp_continues_on_a_copy(void **state)
 	connection_close(&c);
 }
 
-/* This gateway forwarded the session, then another one did (here: conntrack looked away), and now it
- * comes back: the window conntrack remembers is megabytes behind. */
+/* This gateway forwarded the session, then another one did (here: conntrack looked away), and now
+ * it comes back: the window conntrack remembers is megabytes behind. */
 static void tcp_comes_back_to_a_former_owner(void **state)
 {
 	enum { CHUNK = 65536, CHUNKS = 256 };
 	static char chunk[CHUNK];
 	struct ct_inject *inject;
 	struct connection c;
-	struct timeval limit = { .tv_sec = 5 };
+	struct timeval limit = {.tv_sec = 5};
 
 	(void)state;
 	begin();
 	c = connection_open(8102);
 	inject = injector(LAB_GATEWAY, COPY_BIT);
 	assert_true(carries(&c, SEC(2)));
-	assert_int_equal(lab_run(&lab, LAB_GATEWAY, "nft 'table inet away { chain r {"
-		" type filter hook prerouting priority -300; notrack; }\n}'"), 0);
+	assert_int_equal(lab_run(&lab, LAB_GATEWAY,
+				 "nft 'table inet away { chain r {"
+				 " type filter hook prerouting priority -300; notrack; }\n}'"),
+			 0);
 	setsockopt(c.accepted, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	for (int i = 0; i < CHUNKS; i++) {
 		assert_int_equal(write(c.client, chunk, CHUNK), CHUNK);
@@ -541,8 +553,9 @@ static void capture_starts_anew_after_an_overrun(void **state)
 	(void)state;
 	begin();
 	lab_enter(&lab, LAB_GATEWAY);
-	assert_int_equal(ct_capture_open(lab.loop, COPY_BIT, lab_on_seen, lab_on_overrun, &lab,
-					 &capture), 0);
+	assert_int_equal(
+		ct_capture_open(lab.loop, COPY_BIT, lab_on_seen, lab_on_overrun, &lab, &capture),
+		0);
 	assert_int_equal(ct_inject_open(other, 0, lab_on_verdict, &lab, &maker), 0);
 	lab.verdicts = lab.overruns = 0;
 	for (unsigned i = 0; i < FLOOD; i++) {

@@ -1,4 +1,4 @@
-/* ct_inject.c: pipelined ctnetlink writes; what was asked and its cookie come back with the verdict */
+/* ct_inject.c: pipelined ctnetlink writes; question and cookie come back with the verdict */
 #include "ct/ct_msg.h"
 
 #include "base/xalloc.h"
@@ -26,8 +26,8 @@ static void inject_on_verdict(void *arg, uint64_t cookie, int error)
 	struct ct_inject *inject = arg;
 	enum ct_op op = (enum ct_op)(cookie >> COOKIE_BITS);
 
-	/* Labels come last in ctnetlink_change_conntrack(); an entry older than the label rule has no
-	 * room for them. Everything else has been taken. */
+	/* Labels come last in ctnetlink_change_conntrack(); an entry older than the label rule has
+	 * no room for them. Everything else has been taken. */
 	if (op == CT_OP_UPDATE && error == -ENOSPC)
 		error = 0;
 	if (error < 0) {

@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 static const char *const lab_hosts[LAB_NS_COUNT] = {
-	[LAB_GATEWAY] = "10.1.0.1", [LAB_CLIENT] = "10.1.0.9", [LAB_SERVER] = "10.2.0.9",
+	[LAB_GATEWAY] = "10.1.0.1",
+	[LAB_CLIENT] = "10.1.0.9",
+	[LAB_SERVER] = "10.2.0.9",
 	[LAB_STANDBY] = "0.0.0.0",
 };
 
@@ -49,12 +51,14 @@ static int become_root(void)
 
 static int links_up(struct lab *lab)
 {
-	static const char client[] =
-		"ip link set lo up; ip addr add 10.1.0.9/24 dev c1; ip addr add fd01::9/64 dev c1 nodad;"
-		"ip link set c1 up; ip route add default via 10.1.0.1; ip route add default via fd01::1";
-	static const char server[] =
-		"ip link set lo up; ip addr add 10.2.0.9/24 dev s1; ip addr add fd02::9/64 dev s1 nodad;"
-		"ip link set s1 up; ip route add default via 10.2.0.1; ip route add default via fd02::1";
+	static const char client[] = "ip link set lo up; ip addr add 10.1.0.9/24 dev c1; ip addr "
+				     "add fd01::9/64 dev c1 nodad;"
+				     "ip link set c1 up; ip route add default via 10.1.0.1; ip "
+				     "route add default via fd01::1";
+	static const char server[] = "ip link set lo up; ip addr add 10.2.0.9/24 dev s1; ip addr "
+				     "add fd02::9/64 dev s1 nodad;"
+				     "ip link set s1 up; ip route add default via 10.2.0.1; ip "
+				     "route add default via fd02::1";
 	static const char gateway[] =
 		"ip link set lo up; ip addr add 10.1.0.1/24 dev c0; ip addr add 10.2.0.1/24 dev s0;"
 		"ip addr add fd01::1/64 dev c0 nodad; ip addr add fd02::1/64 dev s0 nodad;"
@@ -62,9 +66,10 @@ static int links_up(struct lab *lab)
 		"echo 1 > /proc/sys/net/ipv6/conf/all/forwarding";
 	int r;
 
-	r = lab_run(lab, LAB_GATEWAY, "ip link add c0 type veth peer name c1 netns /proc/%d/fd/%d && "
-		    "ip link add s0 type veth peer name s1 netns /proc/%d/fd/%d", getpid(),
-		    lab->ns[LAB_CLIENT], getpid(), lab->ns[LAB_SERVER]);
+	r = lab_run(lab, LAB_GATEWAY,
+		    "ip link add c0 type veth peer name c1 netns /proc/%d/fd/%d && "
+		    "ip link add s0 type veth peer name s1 netns /proc/%d/fd/%d",
+		    getpid(), lab->ns[LAB_CLIENT], getpid(), lab->ns[LAB_SERVER]);
 	r |= lab_run(lab, LAB_CLIENT, "%s", client);
 	r |= lab_run(lab, LAB_SERVER, "%s", server);
 	r |= lab_run(lab, LAB_GATEWAY, "%s", gateway);
@@ -164,8 +169,8 @@ void lab_listen(struct lab *lab, int64_t ns)
 
 int lab_socket(const struct lab *lab, enum lab_ns ns, int type, uint16_t port)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct timeval limit = { .tv_sec = 2 };
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct timeval limit = {.tv_sec = 2};
 	int fd, one = 1;
 
 	lab_enter(lab, ns);
@@ -184,7 +189,7 @@ int lab_socket(const struct lab *lab, enum lab_ns ns, int type, uint16_t port)
 
 int lab_connect(int fd, const char *host, uint16_t port)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(port)};
 
 	inet_pton(AF_INET, host, &sin.sin_addr);
 	return connect(fd, (void *)&sin, sizeof(sin)) < 0 ? -errno : 0;

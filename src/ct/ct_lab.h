@@ -1,4 +1,4 @@
-/* ct_lab.h: for this room's tests: four network namespaces of one process, and sessions through them
+/* ct_lab.h: for tests of this room: namespaces of one process, and sessions through them
  *
  *    client 10.1.0.9 --- c0 [gateway 10.1.0.1 | 10.2.0.1] s0 --- 10.2.0.9 server      standby
  *           fd01::9                fd01::1   fd02::1              fd02::9             (no links)

@@ -1,4 +1,4 @@
-/* ct_msg.h: one ctnetlink message to struct ct_seen and one struct ct to a request; pure, no sockets
+/* ct_msg.h: ctnetlink message to struct ct_seen, struct ct to request; pure, no sockets
  *
  * Private to the room (and its tests and fuzz target). The parser believes no length: a message
  * that does not hold together is refused whole, and what it returns is always in normal form:
@@ -17,8 +17,7 @@
 
 /* A message of NFNL_SUBSYS_CTNETLINK. `is_dump`: it answers CT_GET, so nothing is missing in it.
  * 0; -EBADMSG: does not hold together; -EPROTONOSUPPORT: not a session of IPv4 or IPv6. */
-int ct_parse(const struct nlmsghdr *nlh, bool is_dump, uint32_t copy_bit,
-	     struct ct_seen *ret_seen);
+int ct_parse(const struct nlmsghdr *nlh, bool is_dump, uint32_t copy_bit, struct ct_seen *ret_seen);
 
 /* nlmsg_type of a ctnetlink request, message IPCTNL_MSG_CT_*. */
 uint16_t ct_msg_type(unsigned message);

@@ -1,4 +1,4 @@
-/* ct_msg_test.c: what is built can be parsed back; hostile messages are refused without over-read */
+/* ct_msg_test.c: what is built is parsed back; hostile messages are refused, never over-read */
 #include "ct/ct_msg.h"
 
 #include <arpa/inet.h>
@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#define COPY_BIT 0x80000000u
+#define COPY_BIT   0x80000000u
 #define HAS_BIT(n) (UINT64_C(1) << (n))
 
 struct msg {
@@ -39,9 +39,10 @@ static struct ipaddr addr(const char *text)
 	return a;
 }
 
-static struct ct session(uint8_t l4, const char *src, const char *dst, uint16_t sport, uint16_t dport)
+static struct ct session(uint8_t l4, const char *src, const char *dst, uint16_t sport,
+			 uint16_t dport)
 {
-	struct ct ct = { 0 };
+	struct ct ct = {0};
 
 	ct.src = addr(src);
 	ct.dst = addr(dst);
@@ -81,7 +82,8 @@ static struct ct full_session(void)
 	ct.seq_reply_after = 4;
 	ct.timeout = CT_HOLD_S;
 	for (unsigned i = CT_ZONE; i <= CT_SEQ_REPLY_AFTER; i++)
-		if (i != CT_ZONE_REPLY && i != CT_SCTP_STATE && i != CT_VTAG_ORIG && i != CT_VTAG_REPLY)
+		if (i != CT_ZONE_REPLY && i != CT_SCTP_STATE && i != CT_VTAG_ORIG &&
+		    i != CT_VTAG_REPLY)
 			SET_HAS(&ct, i);
 	return ct;
 }
@@ -103,7 +105,8 @@ static void assert_same(const struct ct *got, const struct ct *want)
 		if (HAS(got, i) != HAS(want, i))
 			fail_msg("%s: present %d instead of %d", f->name, (int)HAS(got, i),
 				 (int)HAS(want, i));
-		if (memcmp((const char *)got + f->offset, (const char *)want + f->offset, f->size) != 0)
+		if (memcmp((const char *)got + f->offset, (const char *)want + f->offset,
+			   f->size) != 0)
 			fail_msg("%s differs", f->name);
 	}
 }
@@ -141,7 +144,8 @@ static void create_says_nat_by_attribute(void **state)
 	ct_build_create(nlh, COPY_BIT, &ct);
 	seen = parsed(nlh);
 	/* The reply tuple of a create is the plain inverse. */
-	want.has &= ~(HAS_BIT(CT_RSRC) | HAS_BIT(CT_RDST) | HAS_BIT(CT_RSPORT) | HAS_BIT(CT_RDPORT));
+	want.has &=
+		~(HAS_BIT(CT_RSRC) | HAS_BIT(CT_RDST) | HAS_BIT(CT_RSPORT) | HAS_BIT(CT_RDPORT));
 	memset(&want.rsrc, 0, sizeof(want.rsrc));
 	memset(&want.rdst, 0, sizeof(want.rdst));
 	want.rsport = want.rdport = 0;
@@ -149,8 +153,9 @@ static void create_says_nat_by_attribute(void **state)
 	for (a = mnl_nlmsg_get_payload_offset(nlh, sizeof(struct nfgenmsg));
 	     mnl_attr_ok(a, (int)((char *)mnl_nlmsg_get_payload_tail(nlh) - (const char *)a));
 	     a = mnl_attr_next(a))
-		nat |= mnl_attr_get_type(a) == CTA_NAT_SRC ? 1
-		       : mnl_attr_get_type(a) == CTA_NAT_DST ? 2 : 0;
+		nat |= mnl_attr_get_type(a) == CTA_NAT_SRC   ? 1
+		       : mnl_attr_get_type(a) == CTA_NAT_DST ? 2
+							     : 0;
 	assert_int_equal(nat, 3);
 }
 
@@ -234,7 +239,7 @@ static void parser_survives_damage(void **state)
 		free(copy);
 	}
 	for (uint32_t at = MNL_NLMSG_HDRLEN; at < len; at++) {
-		static const uint8_t values[] = { 0, 1, 3, 4, 0x7f, 0x80, 0xff };
+		static const uint8_t values[] = {0, 1, 3, 4, 0x7f, 0x80, 0xff};
 
 		for (size_t v = 0; v < sizeof(values); v++) {
 			uint8_t *copy = malloc(len);
@@ -250,8 +255,13 @@ static void parser_survives_damage(void **state)
 static void wrong_sizes_are_refused(void **state)
 {
 	struct ct ct = session(IPPROTO_TCP, "10.1.0.9", "10.2.0.9", 1, 2);
-	static const struct { uint16_t type, len; } extra[] = {
-		{ CTA_ZONE, 1 }, { CTA_LABELS, 15 }, { CTA_LABELS, 17 }, { CTA_ZONE, 4 },
+	static const struct {
+		uint16_t type, len;
+	} extra[] = {
+		{CTA_ZONE, 1},
+		{CTA_LABELS, 15},
+		{CTA_LABELS, 17},
+		{CTA_ZONE, 4},
 	};
 
 	(void)state;
@@ -288,7 +298,7 @@ static void reply_tuple_inverts(void **state)
 static void merge_lays_events_over(void **state)
 {
 	struct ct known = full_session(), before = known;
-	struct ct_seen seen = { .news = CT_NEWS_UPDATE };
+	struct ct_seen seen = {.news = CT_NEWS_UPDATE};
 
 	(void)state;
 	known.start_s = before.start_s = 99;

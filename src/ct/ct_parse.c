@@ -1,4 +1,4 @@
-/* ct_parse.c: a ctnetlink message becomes a struct ct_seen, by walking ct_nl_paths; believes no length */
+/* ct_parse.c: ctnetlink message to struct ct_seen, along ct_nl_paths; believes no length */
 #include "ct/ct_msg.h"
 
 #include "ct/ct_nl.h"
@@ -24,8 +24,9 @@ struct walk {
 	unsigned depth;
 };
 
-/* Takes the next attribute off, NULL at the end or when it does not hold together. Every event comes
- * through here a hundred times, so what libmnl does in calls into a shared library is written out. */
+/* Takes the next attribute off, NULL at the end or when it does not hold together. Every event
+ * comes through here a hundred times, so what libmnl does in calls into a shared library is written
+ * out. */
 static const struct nlattr *attrs_take(struct attrs *in)
 {
 	const struct nlattr *a = in->first;
@@ -58,7 +59,7 @@ static void walk_begin(struct walk *w, struct attrs all)
 {
 	const struct nlattr *a;
 
-	*w = (struct walk){ .depth = 0 };
+	*w = (struct walk){.depth = 0};
 	while ((a = attrs_take(&all)) != NULL)
 		if (attr_type(a) <= CTA_MAX && w->top[attr_type(a)] == NULL)
 			w->top[attr_type(a)] = a;
@@ -67,8 +68,8 @@ static void walk_begin(struct walk *w, struct attrs all)
 static struct attrs attrs_inside(const struct nlattr *a)
 {
 	if (a == NULL)
-		return (struct attrs){ NULL, 0 };
-	return (struct attrs){ mnl_attr_get_payload(a), mnl_attr_get_payload_len(a) };
+		return (struct attrs){NULL, 0};
+	return (struct attrs){mnl_attr_get_payload(a), mnl_attr_get_payload_len(a)};
 }
 
 static const struct nlattr *walk_step(const struct walk *w, unsigned depth, uint16_t type)
@@ -114,8 +115,8 @@ static int field_read(struct ct *ct, enum ct_field number, const struct nlattr *
 	switch (f->type) {
 	case FT_U8:
 		/* CTA_PROTOINFO_TCP_FLAGS_*: struct nf_ct_tcp_flags, flags then mask. */
-		if (len != 1 && !(len == 2 && (number == CT_TCP_FLAGS_ORIG ||
-					       number == CT_TCP_FLAGS_REPLY)))
+		if (len != 1 &&
+		    !(len == 2 && (number == CT_TCP_FLAGS_ORIG || number == CT_TCP_FLAGS_REPLY)))
 			return -EBADMSG;
 		*(uint8_t *)member = *(const uint8_t *)payload;
 		return 0;
@@ -142,7 +143,7 @@ static int field_read(struct ct *ct, enum ct_field number, const struct nlattr *
 		*(uint32_t *)member = attr_be32(a);
 		return 0;
 	case FT_IP: {
-		struct ipaddr addr = { .family = ct->l3 };
+		struct ipaddr addr = {.family = ct->l3};
 
 		if (len != ipaddr_size(&addr))
 			return -EBADMSG;
@@ -178,8 +179,8 @@ struct icmp_attrs {
 };
 
 static const struct icmp_attrs icmp_attrs[] = {
-	{ IPPROTO_ICMP,   CTA_PROTO_ICMP_ID,   CTA_PROTO_ICMP_TYPE,   CTA_PROTO_ICMP_CODE },
-	{ IPPROTO_ICMPV6, CTA_PROTO_ICMPV6_ID, CTA_PROTO_ICMPV6_TYPE, CTA_PROTO_ICMPV6_CODE },
+	{IPPROTO_ICMP, CTA_PROTO_ICMP_ID, CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMP_CODE},
+	{IPPROTO_ICMPV6, CTA_PROTO_ICMPV6_ID, CTA_PROTO_ICMPV6_TYPE, CTA_PROTO_ICMPV6_CODE},
 };
 
 /* Id, type and code of one direction; false when one is missing or of a wrong size. */
@@ -187,7 +188,7 @@ static bool icmp_read(struct walk *w, uint8_t l4, uint16_t tuple, uint16_t *ret_
 		      uint16_t *ret_type_code)
 {
 	const struct icmp_attrs *row = &icmp_attrs[l4 == IPPROTO_ICMPV6];
-	uint16_t path[3] = { tuple, CTA_TUPLE_PROTO, 0 };
+	uint16_t path[3] = {tuple, CTA_TUPLE_PROTO, 0};
 	const struct nlattr *id, *type, *code;
 
 	path[2] = row->id;
@@ -222,7 +223,7 @@ static int icmp_parse(struct walk *w, struct ct *ct)
  * the reply has "one of its own": 0. */
 static int zone_parse(struct walk *w, struct ct *ct)
 {
-	static const uint16_t path[] = { CTA_TUPLE_ORIG, CTA_TUPLE_ZONE };
+	static const uint16_t path[] = {CTA_TUPLE_ORIG, CTA_TUPLE_ZONE};
 	const struct nlattr *a = walk_to(w, path, 2);
 
 	if (a == NULL)
@@ -280,7 +281,7 @@ static int news_of(const struct nlmsghdr *nlh, bool is_dump, enum ct_news *ret_n
 
 int ct_parse(const struct nlmsghdr *nlh, bool is_dump, uint32_t copy_bit, struct ct_seen *ret_seen)
 {
-	struct ct_seen seen = { 0 };
+	struct ct_seen seen = {0};
 	struct ct *ct = &seen.ct;
 	struct walk w;
 	struct attrs all;

@@ -81,7 +81,8 @@ static int on_name(const struct nlattr *a, void *arg)
 {
 	/* NFTA_TABLE_NAME, NFTA_CHAIN_TABLE and NFTA_RULE_TABLE are the same number. */
 	_Static_assert((int)NFTA_TABLE_NAME == (int)NFTA_CHAIN_TABLE &&
-		       (int)NFTA_TABLE_NAME == (int)NFTA_RULE_TABLE, "first attribute is the table");
+			       (int)NFTA_TABLE_NAME == (int)NFTA_RULE_TABLE,
+		       "first attribute is the table");
 	if (mnl_attr_get_type(a) == NFTA_TABLE_NAME &&
 	    mnl_attr_get_payload_len(a) == sizeof(CT_TABLE_NAME) &&
 	    memcmp(mnl_attr_get_payload(a), CT_TABLE_NAME, sizeof(CT_TABLE_NAME)) == 0)
@@ -135,7 +136,7 @@ static void table_on_overrun(void *arg)
 
 static int watch_open(struct ct_table *table)
 {
-	static const unsigned groups[] = { NFNLGRP_NFTABLES };
+	static const unsigned groups[] = {NFNLGRP_NFTABLES};
 	const struct nl_sock_config config = {
 		.name = "nft events",
 		.bus = NETLINK_NETFILTER,
@@ -267,7 +268,8 @@ int ct_table_sysctls(void)
 
 	if (r < 0) {
 		errno = -r;
-		log_warn("ct", "nf_conntrack_timestamp: not set; sessions begin when first heard of");
+		log_warn("ct",
+			 "nf_conntrack_timestamp: not set; sessions begin when first heard of");
 	}
 	r = sysctl_set(SYSCTL_DIR "nf_conntrack_events", '1');
 	if (r == 0)
@@ -275,8 +277,10 @@ int ct_table_sysctls(void)
 	errno = -r;
 	/* 2: on for sessions that begin while somebody listens, which is better than nothing. */
 	if (sysctl_get(SYSCTL_DIR "nf_conntrack_events", &value) == 0 && value != '0') {
-		log_warn("ct", "nf_conntrack_events: stays %c; sessions opened while no daemon runs "
-			       "raise no events", value);
+		log_warn("ct",
+			 "nf_conntrack_events: stays %c; sessions opened while no daemon runs "
+			 "raise no events",
+			 value);
 		return 0;
 	}
 	log_warn("ct", "nf_conntrack_events: cannot be set to 1");

@@ -4,7 +4,7 @@
 
 #include "ct/ct_table.h"
 
-#define CT_TABLE_NAME "flowkeep"
+#define CT_TABLE_NAME     "flowkeep"
 #define CT_TABLE_TEXT_MAX 4096
 
 /* As ct_table_text(), with or without `flags owner`. */

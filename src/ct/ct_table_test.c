@@ -19,7 +19,10 @@ static struct lab lab;
 static const char *skip_why;
 
 static const struct ct_table_config established = {
-	.copy_bit = COPY_BIT, .event_mask = true, .level = SYNC_LEVEL_ESTABLISHED, .tcp = true,
+	.copy_bit = COPY_BIT,
+	.event_mask = true,
+	.level = SYNC_LEVEL_ESTABLISHED,
+	.tcp = true,
 	.connectionless = true,
 };
 
@@ -57,8 +60,9 @@ static struct gateway gateway_open(const struct ct_table_config *config)
 	lab_run(&lab, LAB_GATEWAY, "conntrack -F 2>/dev/null");
 	assert_int_equal(ct_table_sysctls(), 0);
 	assert_int_equal(ct_table_open(lab.loop, config, &g.table), 0);
-	assert_int_equal(ct_capture_open(lab.loop, COPY_BIT, lab_on_seen, lab_on_overrun, &lab,
-					 &g.capture), 0);
+	assert_int_equal(
+		ct_capture_open(lab.loop, COPY_BIT, lab_on_seen, lab_on_overrun, &lab, &g.capture),
+		0);
 	lab_listen(&lab, MS(20));
 	lab.seen_count = 0;
 	return g;
@@ -74,7 +78,7 @@ static void gateway_close(struct gateway *g)
 /* "new update destroy ..." of what was heard since the last call, `l4` only. */
 static const char *heard(uint8_t l4)
 {
-	static const char *const names[] = { "new", "update", "destroy", "dump" };
+	static const char *const names[] = {"new", "update", "destroy", "dump"};
 	static char text[512];
 	size_t len = 0;
 
@@ -244,7 +248,8 @@ static void table_connectionless_tells_new_and_reply(void **state)
 
 static void table_sessions_with_a_helper_tell_everything(void **state)
 {
-	static const char helper[] = "nft 'table inet help { ct helper ftp4 { type \"ftp\" protocol tcp; "
+	static const char helper[] =
+		"nft 'table inet help { ct helper ftp4 { type \"ftp\" protocol tcp; "
 		"l3proto ip; }\nchain h { type filter hook prerouting priority mangle;"
 		"tcp dport 2121 ct state new ct helper set \"ftp4\"; }\n}' 2>/dev/null";
 	struct gateway g = gateway_open(&established);
@@ -283,8 +288,12 @@ static void table_copy_is_claimed_by_one_event(void **state)
 {
 	struct gateway g = gateway_open(&established);
 	struct ct_inject *inject;
-	struct ct ct = { .l3 = AF_INET, .l4 = IPPROTO_UDP, .sport = 6000, .dport = 6001,
-			 .status = IPS_CONFIRMED | IPS_SEEN_REPLY, .mark = 5 };
+	struct ct ct = {.l3 = AF_INET,
+			.l4 = IPPROTO_UDP,
+			.sport = 6000,
+			.dport = 6001,
+			.status = IPS_CONFIRMED | IPS_SEEN_REPLY,
+			.mark = 5};
 	struct ct_seen got;
 	int client = lab_socket(&lab, LAB_CLIENT, SOCK_DGRAM, 6000);
 	int server = lab_socket(&lab, LAB_SERVER, SOCK_DGRAM, 6001);
@@ -330,8 +339,8 @@ static void table_survives_flush_and_is_put_back(void **state)
 	(void)state;
 	assert_int_equal(lab_run(&lab, LAB_GATEWAY, "nft flush ruleset"), 0);
 	assert_int_equal(lab_run(&lab, LAB_GATEWAY, is_there), 0);
-	assert_int_not_equal(lab_run(&lab, LAB_GATEWAY, "nft delete table inet flowkeep 2>/dev/null"),
-			     0);
+	assert_int_not_equal(
+		lab_run(&lab, LAB_GATEWAY, "nft delete table inet flowkeep 2>/dev/null"), 0);
 	assert_int_equal(ct_table_replace(g.table, &established), 0);
 	gateway_close(&g);
 	assert_int_not_equal(lab_run(&lab, LAB_GATEWAY, is_there), 0);

@@ -24,7 +24,8 @@
 #define MASK_NONE 0u
 #define MASK_ALL  0xffffu /* struct nf_conntrack_ecache: u16 ctmask */
 #define MASK_ESTABLISHED                                                                           \
-	(BIT(IPCT_ASSURED) | BIT(IPCT_DESTROY) | BIT(IPCT_MARK) | BIT(IPCT_LABEL) | BIT(IPCT_HELPER))
+	(BIT(IPCT_ASSURED) | BIT(IPCT_DESTROY) | BIT(IPCT_MARK) | BIT(IPCT_LABEL) |                \
+	 BIT(IPCT_HELPER))
 #define MASK_CLOSING (MASK_ESTABLISHED | BIT(IPCT_PROTOINFO))
 /* An expected session begins with RELATED instead of NEW. */
 #define MASK_CONNECTIONLESS                                                                        \
@@ -51,10 +52,11 @@ __attribute__((format(printf, 2, 3))) static void put(struct text *t, const char
 
 static void put_claim(struct text *t, uint32_t copy_bit)
 {
-	put(t, "\tchain claim {\n"
-	       "\t\ttype filter hook prerouting priority -190; policy accept;\n"
-	       "\t\tct mark & %#x != 0 ct mark set ct mark & %#x\n"
-	       "\t}\n",
+	put(t,
+	    "\tchain claim {\n"
+	    "\t\ttype filter hook prerouting priority -190; policy accept;\n"
+	    "\t\tct mark & %#x != 0 ct mark set ct mark & %#x\n"
+	    "\t}\n",
 	    copy_bit, ~copy_bit);
 	put(t, "\tchain labels {\n\t\tct label set 127\n\t}\n");
 }
@@ -85,12 +87,13 @@ static void put_begin(struct text *t, const struct ct_table_config *config)
 /* Sessions whose mask is 0 or everything keep it when they close. */
 static void put_closing(struct text *t)
 {
-	put(t, "\tchain closing {\n"
-	       "\t\ttcp dport 1723 return\n"
-	       "\t\ttcp sport 1723 return\n"
-	       "\t\tct status & %#x != 0 return\n"
-	       "\t\tct event set %#x\n"
-	       "\t}\n",
+	put(t,
+	    "\tchain closing {\n"
+	    "\t\ttcp dport 1723 return\n"
+	    "\t\ttcp sport 1723 return\n"
+	    "\t\tct status & %#x != 0 return\n"
+	    "\t\tct event set %#x\n"
+	    "\t}\n",
 	    (unsigned)IPS_HELPER, MASK_CLOSING);
 }
 
@@ -115,17 +118,18 @@ static void put_sessions(struct text *t, const struct ct_table_config *config)
 
 static void put_own(struct text *t, const char *chain, const char *hook)
 {
-	put(t, "\tchain %s {\n"
-	       "\t\ttype filter hook %s priority 500; policy accept;\n"
-	       "\t\tct state new ct event set %u\n"
-	       "\t\tct state related meta l4proto != { icmp, icmpv6 } ct event set %u\n"
-	       "\t}\n",
+	put(t,
+	    "\tchain %s {\n"
+	    "\t\ttype filter hook %s priority 500; policy accept;\n"
+	    "\t\tct state new ct event set %u\n"
+	    "\t\tct state related meta l4proto != { icmp, icmpv6 } ct event set %u\n"
+	    "\t}\n",
 	    chain, hook, MASK_NONE, MASK_NONE);
 }
 
 size_t ct_table_text_of(const struct ct_table_config *config, bool is_owned, char *out, size_t size)
 {
-	struct text t = { .out = out, .size = size };
+	struct text t = {.out = out, .size = size};
 
 	put(&t, "table inet " CT_TABLE_NAME " {\n");
 	if (is_owned)

@@ -1,4 +1,4 @@
-/* ct_util.c: what can be asked about sessions without a loop: keys, reply tuples, merging, counting */
+/* ct_util.c: what can be asked about sessions without a loop: keys, tuples, merging, counts */
 #include "ct/ct_msg.h"
 #include "nl/nl.h"
 
@@ -17,12 +17,12 @@
 static const struct {
 	uint8_t l4, type, answer;
 } icmp_pairs[] = {
-	{ IPPROTO_ICMP, ICMP_ECHO, ICMP_ECHOREPLY },
-	{ IPPROTO_ICMP, ICMP_TIMESTAMP, ICMP_TIMESTAMPREPLY },
-	{ IPPROTO_ICMP, ICMP_INFO_REQUEST, ICMP_INFO_REPLY },
-	{ IPPROTO_ICMP, ICMP_ADDRESS, ICMP_ADDRESSREPLY },
-	{ IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST, ICMP6_ECHO_REPLY },
-	{ IPPROTO_ICMPV6, 139, 140 }, /* RFC 4620 node information */
+	{IPPROTO_ICMP, ICMP_ECHO, ICMP_ECHOREPLY},
+	{IPPROTO_ICMP, ICMP_TIMESTAMP, ICMP_TIMESTAMPREPLY},
+	{IPPROTO_ICMP, ICMP_INFO_REQUEST, ICMP_INFO_REPLY},
+	{IPPROTO_ICMP, ICMP_ADDRESS, ICMP_ADDRESSREPLY},
+	{IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST, ICMP6_ECHO_REPLY},
+	{IPPROTO_ICMPV6, 139, 140}, /* RFC 4620 node information */
 };
 
 int ct_icmp_inverse(uint8_t l4, uint8_t type)
@@ -118,7 +118,7 @@ int64_t ct_count(void)
 {
 	char room[MNL_NLMSG_HDRLEN + 64] __attribute__((aligned(8)));
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(room);
-	struct count_answer answer = { -EBADMSG };
+	struct count_answer answer = {-EBADMSG};
 	int r;
 
 	nlh->nlmsg_type = ct_msg_type(IPCTNL_MSG_CT_GET_STATS);
@@ -147,7 +147,7 @@ int ct_get(uint32_t copy_bit, const struct ct *key, struct ct_seen *ret_seen)
 	char room[MNL_NLMSG_HDRLEN + CT_BUILD_ROOM] __attribute__((aligned(8)));
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(room);
 	struct ct_seen seen;
-	struct get_answer answer = { copy_bit, &seen, -ENOENT };
+	struct get_answer answer = {copy_bit, &seen, -ENOENT};
 	int r;
 
 	nlh->nlmsg_type = ct_msg_type(IPCTNL_MSG_CT_GET);

@@ -16,27 +16,27 @@ struct prefix {
 };
 
 static const struct prefix loopback[] = {
-	{ AF_INET, 8, { 127 } },
-	{ AF_INET6, 128, { [15] = 1 } },
+	{AF_INET, 8, {127}},
+	{AF_INET6, 128, {[15] = 1}},
 };
 
 static const struct prefix multicast[] = {
-	{ AF_INET, 4, { 224 } },
-	{ AF_INET6, 8, { 0xff } },
+	{AF_INET, 4, {224}},
+	{AF_INET6, 8, {0xff}},
 };
 
 static const struct prefix broadcast[] = {
-	{ AF_INET, 32, { 255, 255, 255, 255 } },
+	{AF_INET, 32, {255, 255, 255, 255}},
 };
 
 static const struct prefix unspecified[] = {
-	{ AF_INET, 8, { 0 } },
-	{ AF_INET6, 128, { 0 } },
+	{AF_INET, 8, {0}},
+	{AF_INET6, 128, {0}},
 };
 
 /* RFC 4291 2.5.6: routers must not forward these; IPv4 has no such rule that is kept. */
 static const struct prefix link_local[] = {
-	{ AF_INET6, 10, { 0xfe, 0x80 } },
+	{AF_INET6, 10, {0xfe, 0x80}},
 };
 
 static bool is_within(const struct ipaddr *addr, const struct prefix *prefix)
@@ -130,8 +130,9 @@ const char *filter_name(enum filter_verdict verdict)
 {
 	/* Lower case, as the keys of --json are; the order is that of FILTER_VERDICTS. */
 	static const char *const names[] = {
-		"travels", "unconfirmed", "pickup_off", "connectionless_off", "loopback", "multicast",
-		"broadcast", "link_local", "local", "pptp", "l2tp",
+		"travels",  "unconfirmed", "pickup_off", "connectionless_off",
+		"loopback", "multicast",   "broadcast",  "link_local",
+		"local",    "pptp",        "l2tp",
 	};
 
 	_Static_assert(sizeof(names) / sizeof(names[0]) == FILTER_VERDICT_COUNT, "a name each");

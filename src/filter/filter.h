@@ -53,7 +53,7 @@ struct filter_local {
 struct filter_locals {
 	struct filter_local *sorted; /* by address, then interface */
 	unsigned count, size;
-	unsigned refused;            /* additions beyond FILTER_LOCALS_MAX */
+	unsigned refused; /* additions beyond FILTER_LOCALS_MAX */
 };
 
 struct filter_config {

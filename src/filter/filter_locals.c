@@ -38,7 +38,7 @@ static unsigned local_position(const struct filter_locals *locals, const struct 
 void filter_locals_fini(struct filter_locals *locals)
 {
 	free(locals->sorted);
-	*locals = (struct filter_locals){ 0 };
+	*locals = (struct filter_locals){0};
 }
 
 int filter_locals_add(struct filter_locals *locals, int ifindex, const struct ipaddr *addr)
@@ -57,7 +57,7 @@ int filter_locals_add(struct filter_locals *locals, int ifindex, const struct ip
 	}
 	memmove(&locals->sorted[at + 1], &locals->sorted[at],
 		(locals->count - at) * sizeof(*locals->sorted));
-	locals->sorted[at] = (struct filter_local){ *addr, ifindex };
+	locals->sorted[at] = (struct filter_local){*addr, ifindex};
 	locals->count++;
 	return 1;
 }

@@ -39,7 +39,7 @@ static int addr_read(const struct nlmsghdr *nlh, int *ret_ifindex, struct ipaddr
 {
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *a = NULL;
-	struct ipaddr addr = { 0 };
+	struct ipaddr addr = {0};
 
 	if (nlh->nlmsg_len < MNL_NLMSG_HDRLEN + sizeof(*ifa))
 		return -EBADMSG;
@@ -118,8 +118,8 @@ static int addrs_read(struct local_addrs *addrs, struct filter_locals *ret_local
 /* Tells the difference between what was known and what a fresh dump shows. */
 static void addrs_read_again(struct local_addrs *addrs)
 {
-	struct filter_locals now = { 0 };
-	struct filter_locals before = { 0 };
+	struct filter_locals now = {0};
+	struct filter_locals before = {0};
 	int r = addrs_read(addrs, &now);
 
 	if (r < 0) {
@@ -154,7 +154,7 @@ static void addrs_on_overrun(void *arg)
 
 static int addrs_listen(struct local_addrs *addrs, struct nl_sock **ret_sock)
 {
-	static const unsigned groups[] = { RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR };
+	static const unsigned groups[] = {RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR};
 	const struct nl_sock_config config = {
 		.name = "local addresses",
 		.bus = NETLINK_ROUTE,
