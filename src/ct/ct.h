@@ -84,7 +84,7 @@ int ct_inject_open(struct loop *loop, uint32_t copy_bit, ct_verdict_fn *on_verdi
 void ct_inject_close(struct ct_inject *inject);
 uint32_t ct_inject_portid(const struct ct_inject *inject);
 /* Puts a copy (copy bit set, ASSURED, CT_HOLD_S) into the kernel. -EAGAIN at once: too many
- * requests wait for verdicts. `cookie`: any value below 2^60. The caller decides what follows a verdict:
+ * requests wait for verdicts. `cookie`: any value below 2^60. What follows is up to the caller:
  *  CREATE -EEXIST      the key is there, or its translated tuple is taken
  *  CREATE -EOPNOTSUPP  no such helper here: clear CT_HELPER and ask again
  *  UPDATE -ENOENT      the key is not there
