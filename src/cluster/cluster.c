@@ -298,12 +298,6 @@ static void step_hello(struct cluster *c, mono_t now, mono_t *wake)
 	elect(c, now, wake);
 }
 
-/* The primary we follow has left the role, and said so itself. */
-static bool has_left(const struct member *primary)
-{
-	return primary->hb.state != MEMBER_WORK;
-}
-
 /* The primary lives. One that cannot stop asking (somebody it hears does not hear it) is left. */
 static void follow_on(struct cluster *c, mono_t now, const struct member *primary, mono_t *wake)
 {
@@ -326,13 +320,13 @@ static void step_standby(struct cluster *c, mono_t now, mono_t *wake)
 	const struct member *m = living_primary(c, now);
 	bool is_living = primary && cluster_is_living(c, primary, now);
 
-	if (m && (m->hb.term > c->term || !is_living || has_left(primary)) &&
+	if (m && (m->hb.term > c->term || !is_living || cluster_has_left(c, primary)) &&
 	    m->hb.term >= c->term) {
 		cluster_follow(c, now, m->serial, m->hb.term);
 		return;
 	}
 	/* The next one may be out of our hearing, but not of a member's. */
-	m = !is_living || has_left(primary) ? relayed_primary(c, now) : NULL;
+	m = !is_living || cluster_has_left(c, primary) ? relayed_primary(c, now) : NULL;
 	if (m && m->hb.term > c->term) {
 		cluster_follow(c, now, m->hb.primary, m->hb.term);
 		return;
@@ -346,7 +340,7 @@ static void step_standby(struct cluster *c, mono_t now, mono_t *wake)
 			wake_at(wake, patience);
 		return;
 	}
-	if (is_living && !has_left(primary)) {
+	if (is_living && !cluster_has_left(c, primary)) {
 		follow_on(c, now, primary, wake);
 		return;
 	}
@@ -367,7 +361,8 @@ static void step_standby(struct cluster *c, mono_t now, mono_t *wake)
 
 		/* A lease that ended in an orderly way: nothing to probe for. */
 		if (strcmp(primary->hb.successor, c->config.serial) == 0) {
-			take_over(c, now);
+			if (!c->alarms[ALARM_UNKNOWN_GATEWAY] || cluster_probe_silent(c, now, wake))
+				take_over(c, now);
 			return;
 		}
 		/* Everybody else gives the successor time, also one we have not heard yet. */

@@ -108,6 +108,7 @@ struct cluster {
 	mono_t age_since;       /* what HA uptime counts from */
 	mono_t next_send;
 	mono_t last_send;
+	mono_t everywhere_until; /* heartbeat links have had trouble lately */
 	unsigned failures;
 	bool is_forced;         /* execute ha failover set */
 	bool is_ready;          /* proven equal with `primary` in `term` */

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* Detection times from the last trouble of heartbeat links to the trial without data interfaces. */
+#define TRIAL 20
+
 /* A paths' jitter and one reply take less than half an interval. */
 int64_t cluster_missed_ns(const struct cluster *c)
 {
@@ -73,6 +76,12 @@ static void add_peer(struct heartbeat *hb, const struct member *m, mono_t now)
 	}
 }
 
+bool cluster_has_left(const struct cluster *c, const struct member *primary)
+{
+	/* Older words may be from before it took over: others may have told us first. */
+	return primary->hb.state != MEMBER_WORK && mono_before(c->state_since, primary->rx);
+}
+
 static uint32_t own_flags(const struct cluster *c, mono_t now)
 {
 	uint32_t flags = 0;
@@ -88,7 +97,7 @@ static uint32_t own_flags(const struct cluster *c, mono_t now)
 	if (c->state == MEMBER_WORK && c->lease.ns != MONO_NEVER.ns)
 		flags |= HB_LEASE_BOUNDED;
 	if (c->state == MEMBER_STANDBY && primary && cluster_is_living(c, primary, now) &&
-	    primary->hb.state != MEMBER_WORK)
+	    cluster_has_left(c, primary))
 		flags |= HB_LEFT;
 	if (c->state == MEMBER_STANDBY && primary && !cluster_is_living(c, primary, now) &&
 	    (primary->hb.flags & HB_LEASE_BOUNDED)) {
@@ -139,7 +148,7 @@ static void fill(struct cluster *c, mono_t now, struct heartbeat *hb)
 }
 
 /* Heartbeat links alone do not do: somebody we know or greet is not heard, or does not hear us. */
-static bool wants_everywhere(const struct cluster *c, mono_t now)
+static bool has_trouble(const struct cluster *c, mono_t now)
 {
 	if (c->state == MEMBER_HELLO || c->is_stalled || c->has_path_trouble)
 		return true;
@@ -160,11 +169,16 @@ void cluster_send(struct cluster *c, mono_t now)
 {
 	struct heartbeat hb;
 
+	/* Trouble that data interfaces hide is not over: going back to the heartbeat links alone is a
+	 * trial that costs two intervals. */
+	if (has_trouble(c, now))
+		c->everywhere_until = mono_add(now, TRIAL * cluster_detection_ns(c));
+
 	fill(c, now, &hb);
 	c->stats.hb_sent++;
 	c->last_send = now;
 	c->next_send = mono_add(now, c->config.interval_ns);
-	c->ops->send(c->arg, &hb, wants_everywhere(c, now));
+	c->ops->send(c->arg, &hb, mono_before(now, c->everywhere_until));
 }
 
 /* Remembers an authentic but unproven sender, so that our heartbeats give it our nonce to echo. */

@@ -13,6 +13,9 @@ int64_t cluster_missed_ns(const struct cluster *c);
 /* Detection time for that member: ours, or its own where it is configured slower. */
 int64_t cluster_detection_of(const struct cluster *c, const struct member *m);
 
+/* The primary we follow has left the role, and said so itself since we follow it. */
+bool cluster_has_left(const struct cluster *c, const struct member *primary);
+
 /* cluster_elect.c */
 struct candidate cluster_self(const struct cluster *c, mono_t now);
 struct candidate cluster_candidate(const struct member *m, mono_t now);
