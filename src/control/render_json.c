@@ -7,11 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Nearly every text is plain: addresses, names, states. Long lists are made of them. */
+static bool is_plain(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || (unsigned char)*text > 0x7e || *text == '"' ||
+		    *text == '\\')
+			return false;
+	return true;
+}
+
 static void put_string(struct render *r, const char *text)
 {
-	json_t *string = json_string(text);
-	char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
+	json_t *string;
+	char *quoted;
 
+	if (is_plain(text)) {
+		render_put(r, "\"");
+		render_put(r, text);
+		render_put(r, "\"");
+		return;
+	}
+	string = json_string(text);
+	quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
 	/* Not UTF-8: an interface can be named so. Its bytes as if they were Latin-1 letters. */
 	if (!quoted) {
 		char letter[8];
