@@ -281,9 +281,11 @@ enum drop_reason cluster_on_heartbeat(struct cluster *c, mono_t now, const char 
 	if (is_fresh)
 		m->echo = mono_max(m->echo, echo);
 	c->stats.hb_heard++;
-	/* An early answer keeps the primary's lease as long as it can be. */
+	/* An early answer keeps the primary's lease as long as it can be; one that asks gets it back
+	 * within a round trip. */
 	if (c->state != MEMBER_WORK && strcmp(serial, c->primary) == 0 &&
-	    mono_sub(now, c->last_send) >= c->config.interval_ns / 2)
+	    ((hb->flags & HB_STALLED) ||
+	     mono_sub(now, c->last_send) >= c->config.interval_ns / 2))
 		cluster_send(c, now);
 	return DROP_NONE;
 }

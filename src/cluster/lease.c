@@ -113,7 +113,8 @@ static void ask(struct cluster *c, mono_t now, mono_t *wake)
 
 		if (!m->is_counted)
 			continue;
-		if (follows_us(c, m) && !mono_before(m->echo, c->stalled_since))
+		/* Send times are told in whole microseconds. */
+		if (follows_us(c, m) && mono_before(c->stalled_since, mono_add(m->echo, US(1))))
 			fresh++;
 		else if (!mono_reached(now, patience) || cluster_is_living(c, m, now))
 			pending++;
