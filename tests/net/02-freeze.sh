@@ -6,6 +6,7 @@
 lab_new A B
 lab_hub
 carry some_flows A B
+need "the members are old enough for age to count" eventually 10 grown_up A
 tell "SIGSTOP to the daemon of A"
 freeze_gw A
 claim "B is primary" eventually 2 primary_is B

@@ -361,6 +361,12 @@ agree() { # agree A B ...: all know the same primary
 	for gw; do [ "$(ha_status "$gw" | jq -r .primary)" = "$first" ] || return 1; done
 }
 
+# Ages closer than ha-uptime-diff-margin count as equal, and then the priority decides: whoever wants the age to
+# decide lets every member grow older than that.
+grown_up() { # grown_up A: every member A knows is older than twice the margin
+	ha_status "$1" | jq -e "[.members[].age_ms] | length > 1 and all(. > ${HA[ha-uptime-diff-margin]} * 2000)" >/dev/null
+}
+
 drops() { # drops A REASON: refused frames of that reason so far
 	fk "$1" --json diagnose sys ha drops 2>/dev/null | jq "[.. | objects | (.$2? | numbers),
 		(select(.name? == \"$2\" or .reason? == \"$2\") | .count? | numbers)] | add // 0"
@@ -383,7 +389,7 @@ reaches() { ns cl ping -c1 -W1 -q 10.2.0.10 >/dev/null && ns cl ping -c1 -W1 -q 
 # The tuples of every session of the lab's clients in gateway $1, without what may differ (timers, ids).
 sessions_of() {
 	{ ns "gw$1" conntrack -L -f ipv4; ns "gw$1" conntrack -L -f ipv6; } 2>/dev/null |
-		sed -E 's/^([a-z0-9]+) [^=]* src=/\1 src=/; s/(\[[A-Z_]+\]|mark=[0-9]+|use=[0-9]+) *//g' |
+		sed -E 's/^([a-z0-9]+) [^=]* src=/\1 src=/; s/(\[[A-Z_]+\]|mark=[0-9]+|use=[0-9]+|delta-time=[0-9]+) *//g' |
 		grep -E '^[a-z0-9]+ src=(10\.1\.0\.1[0-9]|fd01::1[0-9]) ' | grep -Ev 'dst=(ff02|fe80)' | sort
 }
 
