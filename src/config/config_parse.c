@@ -1,8 +1,8 @@
 /* config_parse.c: statements to struct config, by walking the key table
  *
  *     file      = { "config" PATH block }
- *     block     = { set | unset | "edit" NAME { set | unset } ( "next" | end ) | "delete" NAME } "end"
- *     set       = "set" KEY VALUE { VALUE }
+ *     block     = { set | unset | "edit" NAME { set | unset } ( "next" | end ) | "delete" NAME }
+ * "end" set       = "set" KEY VALUE { VALUE }
  *
  * A value list ends at the next statement word, so one-line blocks need no separator. `end` inside
  * an edit ends the edit too, as on a FortiGate. All work is done on a copy.
@@ -41,8 +41,8 @@ static int advance(struct parser *p)
 
 static int fail_here(struct parser *p, const char *text)
 {
-	return config_fail(p->error, p->token.line, p->token.is_end ? "(end of text)" : p->token.text,
-			   "%s", text);
+	return config_fail(p->error, p->token.line,
+			   p->token.is_end ? "(end of text)" : p->token.text, "%s", text);
 }
 
 static bool at_statement(const struct parser *p, const char *word)
@@ -56,11 +56,16 @@ static bool at_value(const struct parser *p)
 	return !p->token.is_end && !p->token.is_statement;
 }
 
+/* Cuts what does not fit: these are texts for people. */
 static void append_text(char *out, size_t size, const char *text)
 {
 	size_t len = strlen(out);
+	size_t part = strlen(text);
 
-	snprintf(out + len, size - len, "%s", text);
+	if (part > size - len - 1)
+		part = size - len - 1;
+	memcpy(out + len, text, part);
+	out[len + part] = '\0';
 }
 
 static int fail_unknown(struct parser *p, const char *word, unsigned line, const char *guess,
@@ -181,8 +186,9 @@ static int parse_edit(struct parser *p, const char *path)
 	if (advance(p) < 0)
 		return -EINVAL;
 	if (!at_value(p) || !config_ifname_ok(p->token.text))
-		return fail_here(p, "expected the name of an interface: 1 to 15 characters without / : "
-				    "or space");
+		return fail_here(
+			p, "expected the name of an interface: 1 to 15 characters without / : "
+			   "or space");
 	iface = config_iface_find(p->config, p->token.text);
 	if (!iface && p->config->iface_count == CONFIG_IFACE_MAX)
 		return fail_here(p, "more than 64 interfaces");
@@ -254,7 +260,8 @@ static int parse_block(struct parser *p)
 		else if (path->is_table)
 			err = fail_here(p, "expected edit, delete or end");
 		else
-			err = parse_set_or_unset(p, path->path, p->config, "expected set, unset or end");
+			err = parse_set_or_unset(p, path->path, p->config,
+						 "expected set, unset or end");
 		if (err < 0)
 			return err;
 	}
@@ -274,7 +281,7 @@ int config_statements(struct config *config, const char *file, const char *text,
 {
 	struct parser *p = calloc(1, sizeof(*p));
 	struct config *work = malloc(sizeof(*work));
-	struct config_error error = { .line = 0 };
+	struct config_error error = {.line = 0};
 	int err = -ENOMEM;
 
 	snprintf(error.file, sizeof(error.file), "%s", file);
@@ -307,7 +314,7 @@ int config_parse(struct config *config, const char *file, const char *text, size
 		 struct config_error *ret_error)
 {
 	struct config work = *config;
-	struct config_error error = { .line = 0 };
+	struct config_error error = {.line = 0};
 	int err = config_statements(&work, file, text, len, ret_error);
 
 	if (err < 0)
