@@ -56,7 +56,8 @@ int block_scan(const char *text, size_t len, struct block *ret_block, const char
 			take_statement(block, token.text);
 			continue;
 		}
-		if (!block->is_open && block->word_count > 0 && strcmp(block->words[0], "config") == 0) {
+		if (!block->is_open && block->word_count > 0 &&
+		    strcmp(block->words[0], "config") == 0) {
 			take_word(block, token.text);
 			take_path_word(block, token.text);
 			continue;
@@ -65,7 +66,8 @@ int block_scan(const char *text, size_t len, struct block *ret_block, const char
 		if (block->word_count == 1 && strcmp(block->words[0], "next") == 0)
 			block->word_count = 0;
 		take_word(block, token.text);
-		if (block->is_open && block->word_count == 2 && strcmp(block->words[0], "edit") == 0) {
+		if (block->is_open && block->word_count == 2 &&
+		    strcmp(block->words[0], "edit") == 0) {
 			block->in_edit = true;
 			snprintf(block->name, sizeof(block->name), "%.79s", token.text);
 		}

@@ -14,11 +14,11 @@
 enum { BLOCK_WORDS_MAX = 32 };
 
 struct block {
-	bool is_open;          /* inside of config PATH ... end */
+	bool is_open; /* inside of config PATH ... end */
 	bool in_edit;
-	char path[80];         /* "system ha" */
-	char name[80];         /* of the edit */
-	unsigned word_count;   /* of the statement that the text ends in */
+	char path[80];       /* "system ha" */
+	char name[80];       /* of the edit */
+	unsigned word_count; /* of the statement that the text ends in */
 	char words[BLOCK_WORDS_MAX][TOKEN_TEXT_MAX + 1];
 };
 

@@ -18,7 +18,7 @@ enum { CHUNK_MAX = 8 * 1024 * 1024 };
 
 void client_init(struct client *client, const char *path)
 {
-	*client = (struct client){ .path = path, .fd = -1, .signal_fd = -1 };
+	*client = (struct client){.path = path, .fd = -1, .signal_fd = -1};
 }
 
 static void client_hang_up(struct client *client)
@@ -53,12 +53,13 @@ static bool take_interrupt(struct client *client)
 {
 	struct signalfd_siginfo info;
 
-	return client->signal_fd >= 0 && read(client->signal_fd, &info, sizeof(info)) == sizeof(info);
+	return client->signal_fd >= 0 &&
+	       read(client->signal_fd, &info, sizeof(info)) == sizeof(info);
 }
 
 static int client_connect(struct client *client)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd;
 
 	if (client->fd >= 0)
@@ -101,7 +102,7 @@ static int receive_all(struct client *client, void *data, size_t len)
 	char *p = data;
 
 	while (len > 0) {
-		struct pollfd fds[2] = { { client->fd, POLLIN, 0 }, { client->signal_fd, POLLIN, 0 } };
+		struct pollfd fds[2] = {{client->fd, POLLIN, 0}, {client->signal_fd, POLLIN, 0}};
 		ssize_t n;
 
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
@@ -197,14 +198,16 @@ void client_explain(const struct client *client, int err)
 	if (err == -EINTR)
 		return;
 	if (err == -EACCES || err == -EPERM) {
-		fprintf(stderr, "flowkeep: may not talk to the daemon at %s: %s\nTry again as root.\n",
+		fprintf(stderr,
+			"flowkeep: may not talk to the daemon at %s: %s\nTry again as root.\n",
 			client->path, strerror(-err));
 		return;
 	}
 	if (err == -ECONNRESET || err == -EPIPE) {
 		fprintf(stderr,
 			"flowkeep: the daemon at %s closed the connection\n"
-			"It was stopped, too many clients are connected, or it belongs to another user.\n",
+			"It was stopped, too many clients are connected, or it belongs to another "
+			"user.\n",
 			client->path);
 		return;
 	}

@@ -66,8 +66,8 @@ static int suggest(struct editor *editor, struct suggestion *list, size_t *ret_p
 {
 	const LineInfo *line = el_line(editor->el);
 
-	return shell_suggest(editor->shell, line->buffer, (size_t)(line->cursor - line->buffer), list,
-			     ret_partial);
+	return shell_suggest(editor->shell, line->buffer, (size_t)(line->cursor - line->buffer),
+			     list, ret_partial);
 }
 
 static unsigned char on_help(EditLine *el, int key)
@@ -75,7 +75,7 @@ static unsigned char on_help(EditLine *el, int key)
 	struct suggestion *list = calloc(SHELL_SUGGESTIONS_MAX, sizeof(*list));
 	size_t partial = 0;
 	int count = list ? suggest(editor_of(el), list, &partial) : 0;
-	char typed[2] = { (char)key, '\0' };
+	char typed[2] = {(char)key, '\0'};
 
 	if (count == -EINVAL) { /* inside quotes it is a letter */
 		free(list);
@@ -100,7 +100,8 @@ static unsigned char on_tab(EditLine *el, int key)
 	if (count > 0) {
 		len = common_prefix(list, count, &word);
 		if (word && len > partial)
-			snprintf(insert, sizeof(insert), "%.*s", (int)(len - partial), word + partial);
+			snprintf(insert, sizeof(insert), "%.*s", (int)(len - partial),
+				 word + partial);
 		if (word && count == 1)
 			strcat(insert, " ");
 		if (*insert) {
@@ -141,7 +142,7 @@ static EditLine *editor_open(struct editor *editor, History *lines)
 
 int shell_edit(struct shell *shell)
 {
-	struct editor editor = { .shell = shell };
+	struct editor editor = {.shell = shell};
 	History *lines = history_init();
 	HistEvent event;
 	int status = 0, count;

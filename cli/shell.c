@@ -69,19 +69,19 @@ static bool has_confirmed(const char *question)
 
 static int run(struct shell *shell, json_t *words, bool is_json)
 {
-	struct reply reply = { .question = "" };
+	struct reply reply = {.question = ""};
 	/* Questions are for people: a script means what it says (DESIGN section 6). */
 	bool is_confirmed = !isatty(STDIN_FILENO);
 	int status = ask(shell,
-			 json_pack("{s:s,s:O,s:b,s:b}", "op", "run", "words", words, "json", is_json,
-				   "confirmed", is_confirmed),
+			 json_pack("{s:s,s:O,s:b,s:b}", "op", "run", "words", words, "json",
+				   is_json, "confirmed", is_confirmed),
 			 &reply);
 
 	if (status == 0 && *reply.question) {
 		if (has_confirmed(reply.question))
 			status = ask(shell,
-				     json_pack("{s:s,s:O,s:b,s:b}", "op", "run", "words", words, "json",
-					       is_json, "confirmed", 1),
+				     json_pack("{s:s,s:O,s:b,s:b}", "op", "run", "words", words,
+					       "json", is_json, "confirmed", 1),
 				     &reply);
 		else
 			status = SHELL_REFUSED;
@@ -92,7 +92,7 @@ static int run(struct shell *shell, json_t *words, bool is_json)
 
 static int send_text(struct shell *shell, const char *op, const char *text)
 {
-	struct reply reply = { .question = "" };
+	struct reply reply = {.question = ""};
 	json_t *request = json_pack("{s:s,s:s}", "op", op, "text", text);
 
 	if (!request) {
@@ -336,12 +336,12 @@ static void collect_chunk(void *arg, char type, const char *data, size_t len)
 
 int shell_learn_hostname(struct shell *shell)
 {
-	struct collected all = { .len = 0 };
+	struct collected all = {.len = 0};
 	const char *name;
 	json_t *status;
 	int err = client_ask(shell->client,
-			     json_pack("{s:s,s:[s,s,s,s],s:b}", "op", "run", "words", "get", "system",
-				       "ha", "status", "json", 1),
+			     json_pack("{s:s,s:[s,s,s,s],s:b}", "op", "run", "words", "get",
+				       "system", "ha", "status", "json", 1),
 			     collect_chunk, &all);
 
 	status = json_loads(all.text ? all.text : "", 0, NULL);
@@ -360,7 +360,9 @@ void shell_prompt(const struct shell *shell, char *out, size_t size)
 		snprintf(out, size, "%s # ", shell->hostname);
 	else
 		snprintf(out, size, "%s (%s) # ", shell->hostname,
-			 shell->block.in_edit ? shell->block.name : last ? last + 1 : shell->block.path);
+			 shell->block.in_edit ? shell->block.name
+			 : last               ? last + 1
+					      : shell->block.path);
 }
 
 static json_t *completion_request(const struct block *block, bool has_space, bool is_block)
@@ -384,7 +386,7 @@ int shell_suggest(struct shell *shell, const char *text, size_t len,
 {
 	bool has_space = len == 0 || text[len - 1] == ' ' || text[len - 1] == '\t';
 	char *all = malloc(shell->pending_len + len + 1), *save = NULL, *line;
-	struct collected reply = { .len = 0 };
+	struct collected reply = {.len = 0};
 	struct block *block = malloc(sizeof(*block));
 	const char *why;
 	int count = -ENOMEM;
@@ -398,9 +400,9 @@ int shell_suggest(struct shell *shell, const char *text, size_t len,
 	/* Right behind the word that opened the block nothing can come but a space. */
 	if (count < 0 || (block->is_open && block->word_count == 0 && !has_space))
 		goto out;
-	*ret_partial = has_space || block->word_count == 0 ?
-			       0 :
-			       strlen(block->words[block->word_count - 1]);
+	*ret_partial = has_space || block->word_count == 0
+			       ? 0
+			       : strlen(block->words[block->word_count - 1]);
 	count = client_ask(shell->client, completion_request(block, has_space, block->is_open),
 			   collect_chunk, &reply);
 	if (count < 0)

@@ -18,9 +18,9 @@ struct shell {
 	bool is_interactive; /* a person types: ask questions, check every line, forgive */
 	char *pending;       /* the config block so far */
 	size_t pending_len;
-	struct block block;  /* where it ends */
+	struct block block; /* where it ends */
 	char hostname[64];
-	bool is_over;        /* exit was typed */
+	bool is_over; /* exit was typed */
 };
 
 void shell_init(struct shell *shell, struct client *client, bool is_json, bool is_interactive);

@@ -1,4 +1,5 @@
-/* shell_test.c: the command line against a daemon in a child process: statuses, blocks, completion */
+/* shell_test.c: the command line against a daemon in a child process: statuses, blocks, completion
+ */
 #include "shell.h"
 
 #include "control/fake_node.h"
@@ -39,7 +40,8 @@ static void serve(const char *path, int ready, int parent)
 	struct fake_node fake;
 	struct control *control;
 	struct loop *loop = loop_new();
-	struct watch *watch = watch_new(loop, parent, LOOP_READ, LOOP_NORMAL, "parent", on_parent_gone, loop);
+	struct watch *watch =
+		watch_new(loop, parent, LOOP_READ, LOOP_NORMAL, "parent", on_parent_gone, loop);
 	struct hook *hook = hook_new(loop, "rows", serve_walk, &fake);
 
 	fake_init(&fake);
@@ -148,35 +150,35 @@ static void play(struct world *w, const struct line *lines, size_t count)
 static void shell_follows_a_conversation(void **state)
 {
 	static const struct line lines[] = {
-		{ "", 0, "fw-a # ", "" },
-		{ "get system session status", 0, "fw-a # ", "VDOM: 5\n" },
-		{ "get sys sess list", 0, "fw-a # ", "icmp    3597" },
-		{ "get system ha status --json", 0, "fw-a # ", "\"local\":{" },
-		{ "get system", 2, "fw-a # ", "expected ha, session" },
-		{ "execute ha failover set 9", 2, "fw-a # ", "vcluster-id" },
-		{ "conf system ha", 0, "fw-a (ha) # ", "" },
-		{ "set priority 300", 1, "fw-a (ha) # ", "expected a number from 0 to 255" },
-		{ "set priority \"2", 2, "fw-a (ha) # ", "inside quotes" },
-		{ "set priority 200 # comment", 0, "fw-a (ha) # ", "" },
-		{ "set mode a-p", 0, "fw-a (ha) # ", "" },
-		{ "show", 0, "fw-a (ha) # ", "config system ha\nend\n" },
-		{ "end", 1, "fw-a (ha) # ", "group-name" },
-		{ "unset mode", 0, "fw-a (ha) # ", "" },
-		{ "end", 0, "fw-a # ", "" },
-		{ "show system ha", 0, "fw-a # ", "set priority 200\nend" },
-		{ "config system interface", 0, "fw-a (interface) # ", "" },
-		{ "edit in", 0, "fw-a (in) # ", "" },
-		{ "set ip 10.1.0.1/24", 0, "fw-a (in) # ", "" },
-		{ "next", 0, "fw-a (interface) # ", "" },
-		{ "abort", 0, "fw-a # ", "" },
-		{ "show system interface", 0, "fw-a # ", "config system interface\nend\n" },
-		{ "config system interface edit in end", 0, "fw-a # ", "" },
-		{ "config system interface", 0, "fw-a (interface) # ", "" },
-		{ "delete in", 0, "fw-a (interface) # ", "" },
-		{ "end", 0, "fw-a # ", "" },
-		{ "config system global set hostname gw-9 end", 0, "gw-9 # ", "" },
-		{ "config system hha", 1, "gw-9 # ", "did you mean" },
-		{ "exit", 0, "gw-9 # ", "" },
+		{"", 0, "fw-a # ", ""},
+		{"get system session status", 0, "fw-a # ", "VDOM: 5\n"},
+		{"get sys sess list", 0, "fw-a # ", "icmp    3597"},
+		{"get system ha status --json", 0, "fw-a # ", "\"local\":{"},
+		{"get system", 2, "fw-a # ", "expected ha, session"},
+		{"execute ha failover set 9", 2, "fw-a # ", "vcluster-id"},
+		{"conf system ha", 0, "fw-a (ha) # ", ""},
+		{"set priority 300", 1, "fw-a (ha) # ", "expected a number from 0 to 255"},
+		{"set priority \"2", 2, "fw-a (ha) # ", "inside quotes"},
+		{"set priority 200 # comment", 0, "fw-a (ha) # ", ""},
+		{"set mode a-p", 0, "fw-a (ha) # ", ""},
+		{"show", 0, "fw-a (ha) # ", "config system ha\nend\n"},
+		{"end", 1, "fw-a (ha) # ", "group-name"},
+		{"unset mode", 0, "fw-a (ha) # ", ""},
+		{"end", 0, "fw-a # ", ""},
+		{"show system ha", 0, "fw-a # ", "set priority 200\nend"},
+		{"config system interface", 0, "fw-a (interface) # ", ""},
+		{"edit in", 0, "fw-a (in) # ", ""},
+		{"set ip 10.1.0.1/24", 0, "fw-a (in) # ", ""},
+		{"next", 0, "fw-a (interface) # ", ""},
+		{"abort", 0, "fw-a # ", ""},
+		{"show system interface", 0, "fw-a # ", "config system interface\nend\n"},
+		{"config system interface edit in end", 0, "fw-a # ", ""},
+		{"config system interface", 0, "fw-a (interface) # ", ""},
+		{"delete in", 0, "fw-a (interface) # ", ""},
+		{"end", 0, "fw-a # ", ""},
+		{"config system global set hostname gw-9 end", 0, "gw-9 # ", ""},
+		{"config system hha", 1, "gw-9 # ", "did you mean"},
+		{"exit", 0, "gw-9 # ", ""},
 	};
 	struct world *w = *state;
 
@@ -193,18 +195,23 @@ static void shell_completes(void **state)
 		size_t partial;
 		const char *first;
 	} rows[] = {
-		{ "", 5, 0, "config" },          { "ge", 1, 2, "get" },
-		{ "get system s", 1, 1, "session" }, { "config system ha ", 5, 0, "abort" },
-		{ "config system ha", 0, 0, "" },    { "config system ha set mon", 1, 3, "monitor" },
-		{ "config system ha set mode ", 2, 0, "standalone" },
-		{ "get system \"", -EINVAL, 0, "" }, { "nonsense ", 0, 0, "" },
+		{"", 5, 0, "config"},
+		{"ge", 1, 2, "get"},
+		{"get system s", 1, 1, "session"},
+		{"config system ha ", 5, 0, "abort"},
+		{"config system ha", 0, 0, ""},
+		{"config system ha set mon", 1, 3, "monitor"},
+		{"config system ha set mode ", 2, 0, "standalone"},
+		{"get system \"", -EINVAL, 0, ""},
+		{"nonsense ", 0, 0, ""},
 	};
 	struct world *w = *state;
 	static struct suggestion list[SHELL_SUGGESTIONS_MAX];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		size_t partial = 0;
-		int count = shell_suggest(&w->shell, rows[i].typed, strlen(rows[i].typed), list, &partial);
+		int count = shell_suggest(&w->shell, rows[i].typed, strlen(rows[i].typed), list,
+					  &partial);
 
 		assert_int_equal(count, rows[i].count);
 		assert_int_equal(partial, rows[i].partial);
@@ -216,9 +223,10 @@ static void shell_completes(void **state)
 static void shell_takes_words_of_an_argument_vector(void **state)
 {
 	struct world *w = *state;
-	char *const config[] = { (char *)"config", (char *)"system", (char *)"ha",      (char *)"set",
-				 (char *)"password", (char *)"two words", (char *)"end" };
-	char *const one[] = { (char *)"config system ha set group-name lab end" };
+	char *const config[] = {(char *)"config", (char *)"system",   (char *)"ha",
+				(char *)"set",    (char *)"password", (char *)"two words",
+				(char *)"end"};
+	char *const one[] = {(char *)"config system ha set group-name lab end"};
 	char text[2000];
 
 	w->shell.is_interactive = false;
@@ -248,11 +256,13 @@ static void shell_tells_that_nobody_answers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(shell_follows_a_conversation, world_open, world_close),
+		cmocka_unit_test_setup_teardown(shell_follows_a_conversation, world_open,
+						world_close),
 		cmocka_unit_test_setup_teardown(shell_completes, world_open, world_close),
 		cmocka_unit_test_setup_teardown(shell_takes_words_of_an_argument_vector, world_open,
 						world_close),
-		cmocka_unit_test_setup_teardown(shell_tells_that_nobody_answers, world_open, world_close),
+		cmocka_unit_test_setup_teardown(shell_tells_that_nobody_answers, world_open,
+						world_close),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

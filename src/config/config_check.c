@@ -9,7 +9,8 @@ static int check_group(const struct config *config, struct config_error *error)
 {
 	if (config->ha.mode == HA_STANDALONE || config->ha.group_name[0])
 		return 0;
-	return config_fail(error, 0, "mode", "mode a-p needs a cluster: expected set group-name too");
+	return config_fail(error, 0, "mode",
+			   "mode a-p needs a cluster: expected set group-name too");
 }
 
 static int check_hbdev(const struct config *config, struct config_error *error)
@@ -24,8 +25,9 @@ static int check_connectionless(const struct config *config, struct config_error
 {
 	if (!config->ha.pickup_connectionless || config->ha.pickup)
 		return 0;
-	return config_fail(error, 0, "session-pickup-connectionless",
-			   "works with session-pickup only: expected set session-pickup enable too");
+	return config_fail(
+		error, 0, "session-pickup-connectionless",
+		"works with session-pickup only: expected set session-pickup enable too");
 }
 
 static int check_secret(const struct config *config, struct config_error *error)
@@ -43,10 +45,11 @@ static int check_hbdev_is_ours(const struct config *config, struct config_error 
 	for (unsigned i = 0; i < config->iface_count; i++)
 		for (unsigned k = 0; k < config->ha.hbdev_count; k++)
 			if (strcmp(config->iface[i].name, config->ha.hbdev[k].name) == 0)
-				return config_fail(
-					error, 0, config->ha.hbdev[k].name,
-					"an hbdev cannot have virtual addresses (it would be muted): "
-					"expected it in system ha hbdev or in system interface, not both");
+				return config_fail(error, 0, config->ha.hbdev[k].name,
+						   "an hbdev cannot have virtual addresses (it "
+						   "would be muted): "
+						   "expected it in system ha hbdev or in system "
+						   "interface, not both");
 	return 0;
 }
 
@@ -71,7 +74,8 @@ static int check_addresses(const struct config *config, struct config_error *err
 
 			for (unsigned i = 0; i < a_count * b_count; i++)
 				/* A link-local address may be the same on every link (RFC 4007). */
-				if (ipaddr_equal(&a_nets[i / b_count].addr, &b_nets[i % b_count].addr) &&
+				if (ipaddr_equal(&a_nets[i / b_count].addr,
+						 &b_nets[i % b_count].addr) &&
 				    !(n % 2 && a_nets[i / b_count].addr.bytes[0] == 0xfe &&
 				      (a_nets[i / b_count].addr.bytes[1] & 0xc0) == 0x80))
 					return config_fail(

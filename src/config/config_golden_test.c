@@ -52,7 +52,7 @@ static void replay(const char *dir, const char *name)
 {
 	char path[512], line[800];
 	struct config config;
-	struct config_error error = { .line = 0 };
+	struct config_error error = {.line = 0};
 	char *text;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);

@@ -6,21 +6,21 @@
 #include <string.h>
 
 static const struct key_choice modes[] = {
-	{ "standalone", HA_STANDALONE, "one gateway without a cluster" },
-	{ "a-p", HA_ACTIVE_PASSIVE, "one primary forwards, the others stand by" },
-	{ NULL, 0, NULL },
+	{"standalone", HA_STANDALONE, "one gateway without a cluster"},
+	{"a-p", HA_ACTIVE_PASSIVE, "one primary forwards, the others stand by"},
+	{NULL, 0, NULL},
 };
 
 static const struct key_choice units[] = {
-	{ "100ms", 100, "hb-interval counts tenths of a second" },
-	{ "10ms", 10, "hb-interval counts hundredths of a second" },
-	{ NULL, 0, NULL },
+	{"100ms", 100, "hb-interval counts tenths of a second"},
+	{"10ms", 10, "hb-interval counts hundredths of a second"},
+	{NULL, 0, NULL},
 };
 
 static const struct key_choice levels[] = {
-	{ "established", SYNC_LEVEL_ESTABLISHED, "tell members of a session once it is established" },
-	{ "all-states", SYNC_LEVEL_ALL_STATES, "tell members of every change of state" },
-	{ NULL, 0, NULL },
+	{"established", SYNC_LEVEL_ESTABLISHED, "tell members of a session once it is established"},
+	{"all-states", SYNC_LEVEL_ALL_STATES, "tell members of every change of state"},
+	{NULL, 0, NULL},
 };
 
 #define AT(type, member) offsetof(type, member), sizeof(((type *)0)->member)
@@ -82,7 +82,8 @@ const struct config_path *config_path_find(const char *path)
 const struct config_key *config_key_find(const char *path, const char *name)
 {
 	for (unsigned i = 0; i < config_key_count; i++)
-		if (strcmp(config_keys[i].path, path) == 0 && strcmp(config_keys[i].name, name) == 0)
+		if (strcmp(config_keys[i].path, path) == 0 &&
+		    strcmp(config_keys[i].name, name) == 0)
 			return &config_keys[i];
 	return NULL;
 }
@@ -141,14 +142,15 @@ void config_key_expected(const struct config_key *key, char *out, size_t size)
 		snprintf(out, size, "a text of at most %u characters", key->max);
 		return;
 	case KEY_NAME:
-		snprintf(out, size, "a name of %u to %u letters, digits, -, _ or .", key->min, key->max);
+		snprintf(out, size, "a name of %u to %u letters, digits, -, _ or .", key->min,
+			 key->max);
 		return;
 	case KEY_ONE_BIT:
 		snprintf(out, size, "one bit in hexadecimal, 0x1 to 0x80000000");
 		return;
 	case KEY_HBDEVS:
-		snprintf(out, size, "1 to %u times an interface and its priority (0 to %u)", key->max,
-			 CONFIG_HBDEV_PRIORITY_MAX);
+		snprintf(out, size, "1 to %u times an interface and its priority (0 to %u)",
+			 key->max, CONFIG_HBDEV_PRIORITY_MAX);
 		return;
 	case KEY_IFACES:
 		snprintf(out, size, "1 to %u interfaces", key->max);

@@ -10,16 +10,16 @@
 #include "config/config.h"
 
 enum key_type {
-	KEY_FLAG,     /* bool: enable | disable */
-	KEY_NUMBER,   /* uint8_t, uint16_t or uint32_t by size, decimal, min..max */
-	KEY_CHOICE,   /* a word of `choices`, stored as its value */
-	KEY_TEXT,     /* char[size], at most `max` bytes, any text */
-	KEY_NAME,     /* the same, only letters, digits, - _ and . */
-	KEY_SECRET,   /* KEY_TEXT that is shown as stars */
-	KEY_ONE_BIT,  /* uint32_t with exactly one bit, hexadecimal */
-	KEY_HBDEVS,   /* list of interface and priority min..max */
-	KEY_IFACES,   /* list of interfaces */
-	KEY_NETS4,    /* list of IPv4 addresses with prefix length */
+	KEY_FLAG,    /* bool: enable | disable */
+	KEY_NUMBER,  /* uint8_t, uint16_t or uint32_t by size, decimal, min..max */
+	KEY_CHOICE,  /* a word of `choices`, stored as its value */
+	KEY_TEXT,    /* char[size], at most `max` bytes, any text */
+	KEY_NAME,    /* the same, only letters, digits, - _ and . */
+	KEY_SECRET,  /* KEY_TEXT that is shown as stars */
+	KEY_ONE_BIT, /* uint32_t with exactly one bit, hexadecimal */
+	KEY_HBDEVS,  /* list of interface and priority min..max */
+	KEY_IFACES,  /* list of interfaces */
+	KEY_NETS4,   /* list of IPv4 addresses with prefix length */
 	KEY_NETS6,
 };
 
@@ -39,7 +39,7 @@ struct config_key {
 	size_t size;
 	size_t count_offset;  /* lists: the unsigned number of entries */
 	size_t is_set_offset; /* where a bool says that the operator gave it; 0: nowhere */
-	uint32_t min, max;    /* number: range; text: most bytes in max; list: most entries in max */
+	uint32_t min, max; /* number: range; text: most bytes in max; list: most entries in max */
 	const struct key_choice *choices;
 	const char *standard; /* the default, "" for an empty text or list */
 	enum key_scope scope;

@@ -26,7 +26,8 @@ static void print_word(void *arg, const char *word, bool is_quoted)
 	}
 	p->words++;
 	p->write(p->arg, " ");
-	if ((is_quoted || grammar_needs_quotes(word)) && grammar_quote(word, quoted, sizeof(quoted)))
+	if ((is_quoted || grammar_needs_quotes(word)) &&
+	    grammar_quote(word, quoted, sizeof(quoted)))
 		word = quoted;
 	p->write(p->arg, word);
 }
@@ -42,13 +43,13 @@ static void collect_word(void *arg, const char *word, bool is_quoted)
 
 	(void)is_quoted;
 	if (list->len < sizeof(list->text))
-		list->len += (size_t)snprintf(list->text + list->len, sizeof(list->text) - list->len,
-					      "%s ", word);
+		list->len += (size_t)snprintf(list->text + list->len,
+					      sizeof(list->text) - list->len, "%s ", word);
 }
 
 static bool is_default(const struct config_key *key, const void *object, const void *defaults)
 {
-	struct word_list now = { .len = 0 }, then = { .len = 0 };
+	struct word_list now = {.len = 0}, then = {.len = 0};
 	bool is_set;
 
 	if (key->is_set_offset) {
@@ -65,7 +66,7 @@ static void print_keys(struct printer *p, const char *path, const char *indent, 
 {
 	for (unsigned i = 0; i < config_key_count; i++) {
 		const struct config_key *key = &config_keys[i];
-		struct word_list value = { .len = 0 };
+		struct word_list value = {.len = 0};
 
 		if (strcmp(key->path, path) != 0)
 			continue;
@@ -102,13 +103,14 @@ static bool path_matches(const char *wanted, const char *path)
 {
 	size_t len = strlen(wanted);
 
-	return len == 0 || (strncmp(wanted, path, len) == 0 && (path[len] == '\0' || path[len] == ' '));
+	return len == 0 ||
+	       (strncmp(wanted, path, len) == 0 && (path[len] == '\0' || path[len] == ' '));
 }
 
 int config_print(const struct config *config, const char *path, unsigned flags,
 		 config_write_fn *write, void *arg)
 {
-	struct printer p = { .flags = flags, .write = write, .arg = arg };
+	struct printer p = {.flags = flags, .write = write, .arg = arg};
 	struct config defaults;
 	bool has_matched = false;
 

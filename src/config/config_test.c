@@ -21,7 +21,7 @@ static int parse(struct config *config, const char *text, struct config_error *e
 
 static void parse_ok(struct config *config, const char *text)
 {
-	struct config_error error = { .line = 0 };
+	struct config_error error = {.line = 0};
 	char line[700];
 
 	if (parse(config, text, &error) < 0) {
@@ -87,14 +87,15 @@ static void config_secret_turns_protection_on(void **state)
 static void config_error_leaves_config_untouched(void **state)
 {
 	struct config c, before;
-	struct config_error error = { .line = 0 };
+	struct config_error error = {.line = 0};
 	char line[700];
 
 	(void)state;
 	config_init(&c);
 	before = c;
-	assert_int_equal(parse(&c, "config system ha\nset priority 7\nset hb-intervall 3\nend", &error),
-			 -EINVAL);
+	assert_int_equal(
+		parse(&c, "config system ha\nset priority 7\nset hb-intervall 3\nend", &error),
+		-EINVAL);
 	assert_memory_equal(&c, &before, sizeof(c));
 	config_error_format(&error, line, sizeof(line));
 	assert_non_null(strstr(line, "f:3: 'hb-intervall': unknown; did you mean 'hb-interval'?"));
@@ -106,8 +107,10 @@ static void config_entries_are_in_order_of_name(void **state)
 
 	(void)state;
 	config_init(&c);
-	parse_ok(&c, "config system interface edit out set ip 10.2.0.1 255.255.0.0 10.3.0.1/8 next edit "
-		     "in set ip6-address fd01::1/64 end");
+	parse_ok(
+		&c,
+		"config system interface edit out set ip 10.2.0.1 255.255.0.0 10.3.0.1/8 next edit "
+		"in set ip6-address fd01::1/64 end");
 	assert_int_equal(c.iface_count, 2);
 	assert_string_equal(c.iface[0].name, "in");
 	assert_int_equal(c.iface[0].ip6_count, 1);
@@ -133,8 +136,8 @@ static const char everything[] =
 
 static void config_print_parses_to_itself(void **state)
 {
-	static const unsigned kinds[] = { CONFIG_PRINT_SECRETS,
-					  CONFIG_PRINT_SECRETS | CONFIG_PRINT_FULL };
+	static const unsigned kinds[] = {CONFIG_PRINT_SECRETS,
+					 CONFIG_PRINT_SECRETS | CONFIG_PRINT_FULL};
 	struct config c, back;
 
 	(void)state;
@@ -207,14 +210,14 @@ static void config_numbers_keep_their_range(void **state)
 	(void)state;
 	for (unsigned i = 0; i < config_key_count; i++) {
 		const struct config_key *key = &config_keys[i];
-		long tries[] = { key->min, key->max, (long)key->min - 1, (long)key->max + 1 };
+		long tries[] = {key->min, key->max, (long)key->min - 1, (long)key->max + 1};
 
 		if (key->type != KEY_NUMBER)
 			continue;
 		for (unsigned k = 0; k < 4; k++) {
 			config_init(&c);
-			snprintf(text, sizeof(text), "config %s set %s %ld end", key->path, key->name,
-				 tries[k]);
+			snprintf(text, sizeof(text), "config %s set %s %ld end", key->path,
+				 key->name, tries[k]);
 			assert_int_equal(parse(&c, text, &error), k < 2 ? 0 : -EINVAL);
 			if (k < 2)
 				assert_int_equal(config_number_get(&c, key), tries[k]);
@@ -225,7 +228,7 @@ static void config_numbers_keep_their_range(void **state)
 static void config_load_tells_what_is_wrong_with_the_file(void **state)
 {
 	struct config c;
-	struct config_error error = { .line = 7 };
+	struct config_error error = {.line = 7};
 
 	(void)state;
 	assert_int_equal(config_load("/nonexistent/x.conf", &c, &error), -ENOENT);

@@ -70,7 +70,8 @@ static int parse_one_bit(const char *text, uint32_t *ret_value)
 
 static bool is_name(const char *text)
 {
-	return text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] ==
+	return text[strspn(text,
+			   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] ==
 	       '\0';
 }
 
@@ -78,8 +79,7 @@ static int set_choice(const struct config_key *key, void *object, const struct v
 		      struct config_error *error)
 {
 	static const struct key_choice flags[] = {
-		{ "enable", 1, NULL }, { "disable", 0, NULL }, { NULL, 0, NULL }
-	};
+		{"enable", 1, NULL}, {"disable", 0, NULL}, {NULL, 0, NULL}};
 	const struct key_choice *choices = key->type == KEY_FLAG ? flags : key->choices;
 	const char *guess = NULL;
 	char expected[160];
@@ -223,7 +223,7 @@ static int set_nets(const struct config_key *key, void *object, const struct val
 
 	memset(list, 0, key->size);
 	for (unsigned i = 0; i < count; i += used, n++) {
-		struct ipnet net = { 0 };
+		struct ipnet net = {0};
 
 		used = parse_net(&words[i], count - i, &net);
 		if (n == key->max || used == 0 || !is_usable(&net.addr, family))
@@ -242,8 +242,8 @@ static int set_number(const struct config_key *key, void *object, const struct v
 		      struct config_error *error)
 {
 	uint32_t value = 0;
-	int err = key->type == KEY_ONE_BIT ? parse_one_bit(word->text, &value) :
-					     parse_number(word->text, key->min, key->max, &value);
+	int err = key->type == KEY_ONE_BIT ? parse_one_bit(word->text, &value)
+					   : parse_number(word->text, key->min, key->max, &value);
 
 	if (err < 0)
 		return fail_expected(error, key, word->line, word->text);
@@ -289,7 +289,8 @@ int config_value_set(const struct config_key *key, void *object, const struct va
 
 	if (count > 1 && key->count_offset == 0)
 		return config_fail(error, words[1].line, words[1].text,
-				   "%s takes one value; expected set, unset, next or end", key->name);
+				   "%s takes one value; expected set, unset, next or end",
+				   key->name);
 	err = set_by_type(key, object, words, count, error);
 	if (err == 0)
 		mark_set(key, object, true);
@@ -299,7 +300,7 @@ int config_value_set(const struct config_key *key, void *object, const struct va
 void config_value_reset(const struct config_key *key, void *object)
 {
 	struct config_error error;
-	struct value_word word = { .line = 0 };
+	struct value_word word = {.line = 0};
 	char *at = (char *)object + key->offset;
 
 	mark_set(key, object, false);
@@ -315,7 +316,8 @@ void config_value_reset(const struct config_key *key, void *object)
 	if (key->min > 0 && key->type == KEY_NAME) {
 		if (gethostname(at, key->max) < 0)
 			*at = '\0';
-		at[strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] = 0;
+		at[strspn(at,
+			  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] = 0;
 		if (*at == '\0')
 			snprintf(at, key->size, "localhost");
 	}
@@ -367,7 +369,8 @@ void config_value_words(const struct config_key *key, const void *object,
 		return;
 	case KEY_HBDEVS:
 		for (unsigned i = 0; i < count; i++) {
-			const struct config_hbdev *dev = (const struct config_hbdev *)(const void *)at + i;
+			const struct config_hbdev *dev =
+				(const struct config_hbdev *)(const void *)at + i;
 
 			fn(arg, dev->name, true);
 			snprintf(text, sizeof(text), "%u", dev->priority);
@@ -381,7 +384,8 @@ void config_value_words(const struct config_key *key, const void *object,
 	case KEY_NETS4:
 	case KEY_NETS6:
 		for (unsigned i = 0; i < count; i++)
-			fn(arg, ipnet_format((const struct ipnet *)(const void *)at + i, text), false);
+			fn(arg, ipnet_format((const struct ipnet *)(const void *)at + i, text),
+			   false);
 		return;
 	}
 }

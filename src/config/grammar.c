@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *const statement_words[] = { "config", "edit", "set", "unset", "next", "end" };
+static const char *const statement_words[] = {"config", "edit", "set", "unset", "next", "end"};
 
 bool grammar_is_statement(const char *word)
 {
@@ -26,7 +26,7 @@ static bool is_control(char c)
 
 struct lexer lexer_of(const char *text, size_t len)
 {
-	return (struct lexer){ .p = text, .end = text + len, .line = 1 };
+	return (struct lexer){.p = text, .end = text + len, .line = 1};
 }
 
 static void skip_space(struct lexer *lexer)

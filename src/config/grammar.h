@@ -22,8 +22,8 @@ struct lexer {
 };
 
 struct token {
-	unsigned line;     /* where the word begins; of the end of the text when is_end */
-	bool is_end;       /* no word is left */
+	unsigned line; /* where the word begins; of the end of the text when is_end */
+	bool is_end;   /* no word is left */
 	bool is_quoted;
 	bool is_statement; /* one of the statement words, unquoted */
 	const char *start; /* borrowed: where the word begins in the text */

@@ -34,19 +34,19 @@ static void split(const char *text, char *out, size_t size)
 static void grammar_splits_words(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "", "" },
-		{ " \n\t\r\n ", "" },
-		{ "config system ha", "[*config][system][ha]" },
-		{ "set hbdev \"port3\" 50", "[*set][hbdev][port3\"][50]" },
-		{ "\"set\" x", "[set\"][x]" },
-		{ "a\"b c\"d", "[ab cd\"]" },
-		{ "\"a\\\"b\\\\c\\d\"", "[a\"b\\c\\d\"]" },
-		{ "a # set x\nend", "[a][*end]" },
-		{ "a#b", "[a#b]" },
-		{ "\"\"", "[\"]" },
-		{ "a\n\"b", "[a]!2" },
-		{ "a\n\n\"b\nc\"", "[a]!3" },
-		{ "a \x01", "[a]!1" },
+		{"", ""},
+		{" \n\t\r\n ", ""},
+		{"config system ha", "[*config][system][ha]"},
+		{"set hbdev \"port3\" 50", "[*set][hbdev][port3\"][50]"},
+		{"\"set\" x", "[set\"][x]"},
+		{"a\"b c\"d", "[ab cd\"]"},
+		{"\"a\\\"b\\\\c\\d\"", "[a\"b\\c\\d\"]"},
+		{"a # set x\nend", "[a][*end]"},
+		{"a#b", "[a#b]"},
+		{"\"\"", "[\"]"},
+		{"a\n\"b", "[a]!2"},
+		{"a\n\n\"b\nc\"", "[a]!3"},
+		{"a \x01", "[a]!1"},
 	};
 	char out[200];
 
@@ -73,7 +73,8 @@ static void grammar_refuses_an_endless_word(void **state)
 
 static void grammar_quotes_come_back(void **state)
 {
-	static const char *const words[] = { "", "a", "a b", "\"", "\\", "a\\\"b", "#x", "end", "\\\\" };
+	static const char *const words[] = {"",       "a",  "a b", "\"",  "\\",
+					    "a\\\"b", "#x", "end", "\\\\"};
 	char quoted[40], out[40], expected[40];
 
 	(void)state;

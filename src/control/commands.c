@@ -8,13 +8,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define K(word)         { .type = WORD_KEY, .text = word }
-#define PATH_ANY        { .type = WORD_PATH, .text = "path", .is_optional = true }
-#define PATH            { .type = WORD_PATH, .text = "path" }
-#define VCLUSTER        { .type = WORD_NUMBER, .text = "vcluster-id", .is_optional = true, .min = 1, .max = 1 }
+#define K(word)                                                                                    \
+	{                                                                                          \
+		.type = WORD_KEY, .text = word                                                     \
+	}
+#define PATH_ANY                                                                                   \
+	{                                                                                          \
+		.type = WORD_PATH, .text = "path", .is_optional = true                             \
+	}
+#define PATH                                                                                       \
+	{                                                                                          \
+		.type = WORD_PATH, .text = "path"                                                  \
+	}
+#define VCLUSTER                                                                                   \
+	{                                                                                          \
+		.type = WORD_NUMBER, .text = "vcluster-id", .is_optional = true, .min = 1,         \
+		.max = 1                                                                           \
+	}
 
 #define FAILOVER_QUESTION                                                                          \
-	"This member gives up the primary role and stays secondary until execute ha failover "    \
+	"This member gives up the primary role and stays secondary until execute ha failover "     \
 	"unset.\nDo you want to continue? (y/n) "
 
 /* clang-format off */
@@ -96,9 +109,9 @@ static bool resolve_path(const char *const *words, unsigned count, char *full, s
 	for (unsigned is_exact = 2; is_exact-- > 0;)
 		for (unsigned i = 0; i < config_path_count; i++)
 			if (path_begins(&config_paths[i], words, count, full, size) &&
-			    (!is_exact || strcmp(words[count - 1], strrchr(full, ' ') ?
-								      strrchr(full, ' ') + 1 :
-								      full) == 0))
+			    (!is_exact ||
+			     strcmp(words[count - 1],
+				    strrchr(full, ' ') ? strrchr(full, ' ') + 1 : full) == 0))
 				return true;
 	return false;
 }
@@ -132,16 +145,16 @@ static enum fit fits(const struct command *command, const char *const *words, un
 	case WORD_NUMBER:
 		return fits_number(words[at], word);
 	case WORD_PATH:
-		return resolve_path(words + start, at - start + 1, full, sizeof(full)) ? FIT_PREFIX :
-											FIT_NO;
+		return resolve_path(words + start, at - start + 1, full, sizeof(full)) ? FIT_PREFIX
+										       : FIT_NO;
 	case WORD_END:
 		return FIT_NO;
 	}
 	return FIT_NO;
 }
 
-/* Keeps the rows that the words begin, as a set; a word that fits exactly beats one cut short. Returns the
- * number of words understood: `count`, or the place of the first that fits nowhere. */
+/* Keeps the rows that the words begin, as a set; a word that fits exactly beats one cut short.
+ * Returns the number of words understood: `count`, or the place of the first that fits nowhere. */
 static unsigned narrow(const char *const *words, unsigned count, uint32_t *ret_rows)
 {
 	uint32_t rows = (UINT32_C(1) << command_count) - 1;
@@ -182,7 +195,8 @@ static unsigned keys_at(uint32_t rows, unsigned at, const char *partial, const c
 	for (unsigned i = 0; i < command_count; i++) {
 		const struct command_word *word = word_at(&commands[i], at);
 
-		if (((rows >> i) & 1) && word->type == WORD_KEY && !is_seen(out, count, word->text) &&
+		if (((rows >> i) & 1) && word->type == WORD_KEY &&
+		    !is_seen(out, count, word->text) &&
 		    strncmp(word->text, partial, strlen(partial)) == 0)
 			out[count++] = word->text;
 	}
@@ -249,13 +263,14 @@ static enum control_exit fail_usage(struct command_call *call, const char *const
 
 	list_expected(rows, at, "", expected, sizeof(expected));
 	if (at == count) {
-		command_refuse(call, "'%s' is not complete: expected %s", count ? words[count - 1] : "",
-			       expected);
+		command_refuse(call, "'%s' is not complete: expected %s",
+			       count ? words[count - 1] : "", expected);
 		return CONTROL_USAGE;
 	}
 	guess = guess_key(rows, at, words[at]);
 	command_refuse(call, "'%.60s': unknown%s%s%s; expected %s", words[at],
-		       guess ? ", did you mean '" : "", guess ? guess : "", guess ? "'?" : "", expected);
+		       guess ? ", did you mean '" : "", guess ? guess : "", guess ? "'?" : "",
+		       expected);
 	return CONTROL_USAGE;
 }
 
@@ -316,7 +331,8 @@ void command_format(const struct command *command, char *out, size_t size)
 {
 	size_t len = 0;
 
-	for (unsigned i = 0; i < COMMAND_WORDS && command->words[i].type != WORD_END && len < size; i++) {
+	for (unsigned i = 0; i < COMMAND_WORDS && command->words[i].type != WORD_END && len < size;
+	     i++) {
 		const struct command_word *word = &command->words[i];
 		bool is_key = word->type == WORD_KEY;
 
@@ -329,12 +345,17 @@ void command_format(const struct command *command, char *out, size_t size)
 static const char *word_help(const char *word)
 {
 	static const char *const helps[][2] = {
-		{ "config", "change the configuration" }, { "diagnose", "look inside" },
-		{ "execute", "do something once" },       { "get", "state of the system" },
-		{ "show", "the configuration" },          { "sys", "system" },
-		{ "system", "system" },                   { "ha", "cluster" },
-		{ "session", "sessions" },                { "failover", "force a failover" },
-		{ "history", "who became primary" },
+		{"config", "change the configuration"},
+		{"diagnose", "look inside"},
+		{"execute", "do something once"},
+		{"get", "state of the system"},
+		{"show", "the configuration"},
+		{"sys", "system"},
+		{"system", "system"},
+		{"ha", "cluster"},
+		{"session", "sessions"},
+		{"failover", "force a failover"},
+		{"history", "who became primary"},
 	};
 
 	for (size_t i = 0; i < sizeof(helps) / sizeof(helps[0]); i++)
@@ -368,7 +389,8 @@ static void complete_path(const char *const *words, unsigned count, command_sugg
 	}
 }
 
-void command_complete(const char *const *words, unsigned count, command_suggest_fn *suggest, void *arg)
+void command_complete(const char *const *words, unsigned count, command_suggest_fn *suggest,
+		      void *arg)
 {
 	const char *keys[32], *partial;
 	unsigned key_count, last;
@@ -385,7 +407,8 @@ void command_complete(const char *const *words, unsigned count, command_suggest_
 
 		/* The last word of a command is explained by the command. */
 		for (unsigned i = 0; i < command_count; i++)
-			if (((rows >> i) & 1) && last + 1 < COMMAND_WORDS && is_complete(&commands[i], count) &&
+			if (((rows >> i) & 1) && last + 1 < COMMAND_WORDS &&
+			    is_complete(&commands[i], count) &&
 			    word_at(&commands[i], last)->text == keys[k] && !*help)
 				help = commands[i].help;
 		suggest(arg, keys[k], help);

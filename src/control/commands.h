@@ -18,11 +18,11 @@ struct command_call {
 	void *node;
 	struct render render;
 	bool is_json;
-	uint32_t number;                /* the argument of a WORD_NUMBER */
-	char path[COMMAND_PATH_MAX];    /* the argument of a WORD_PATH, words in full */
-	char error[COMMAND_ERROR_MAX];  /* why it was refused, without a line break */
-	uint64_t rows;                  /* sessions printed so far */
-	int64_t epoch_s;                /* lists: when it began */
+	uint32_t number;               /* the argument of a WORD_NUMBER */
+	char path[COMMAND_PATH_MAX];   /* the argument of a WORD_PATH, words in full */
+	char error[COMMAND_ERROR_MAX]; /* why it was refused, without a line break */
+	uint64_t rows;                 /* sessions printed so far */
+	int64_t epoch_s;               /* lists: when it began */
 };
 
 typedef enum control_exit command_fn(struct command_call *call);

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void suggest_if(command_suggest_fn *suggest, void *arg, const char *partial, const char *word,
-		       const char *help)
+static void suggest_if(command_suggest_fn *suggest, void *arg, const char *partial,
+		       const char *word, const char *help)
 {
 	if (strncmp(word, partial, strlen(partial)) == 0)
 		suggest(arg, word, help);
@@ -19,14 +19,14 @@ static void suggest_statements(const char *path, bool in_edit, const char *parti
 		const char *word, *help;
 		bool in_block, in_table, in_edit;
 	} rows[] = {
-		{ "abort", "leave and forget the changes", true, true, true },
-		{ "delete", "remove an entry", false, true, false },
-		{ "edit", "make or change an entry", false, true, false },
-		{ "end", "apply the changes and leave", true, true, true },
-		{ "next", "finish this entry", false, false, true },
-		{ "set", "give a key a value", true, false, true },
-		{ "show", "the configuration as it is applied", true, true, true },
-		{ "unset", "back to the default", true, false, true },
+		{"abort", "leave and forget the changes", true, true, true},
+		{"delete", "remove an entry", false, true, false},
+		{"edit", "make or change an entry", false, true, false},
+		{"end", "apply the changes and leave", true, true, true},
+		{"next", "finish this entry", false, false, true},
+		{"set", "give a key a value", true, false, true},
+		{"show", "the configuration as it is applied", true, true, true},
+		{"unset", "back to the default", true, false, true},
 	};
 	const struct config_path *found = config_path_find(path);
 	bool is_table = found && found->is_table;
@@ -104,13 +104,15 @@ static void suggest_entries(const struct config *config, const char *partial,
 }
 
 void statement_complete(const struct config *config, const char *path, bool in_edit,
-			const char *const *words, unsigned count, command_suggest_fn *suggest, void *arg)
+			const char *const *words, unsigned count, command_suggest_fn *suggest,
+			void *arg)
 {
 	const struct config_key *key;
 	const char *partial = count ? words[count - 1] : "";
 	bool is_set = count > 1 && strcmp(words[0], "set") == 0;
 	bool is_unset = count > 1 && strcmp(words[0], "unset") == 0;
-	bool is_entry = count > 1 && (strcmp(words[0], "edit") == 0 || strcmp(words[0], "delete") == 0);
+	bool is_entry =
+		count > 1 && (strcmp(words[0], "edit") == 0 || strcmp(words[0], "delete") == 0);
 
 	if (count <= 1)
 		suggest_statements(path, in_edit, partial, suggest, arg);

@@ -25,7 +25,7 @@ struct client {
 	size_t request_len, request_size;
 	char *out;
 	size_t out_start, out_end, out_size;
-	bool is_lost;  /* fell too far behind, or the socket broke */
+	bool is_lost; /* fell too far behind, or the socket broke */
 	struct talk talk;
 };
 
@@ -129,10 +129,10 @@ static void client_rearm(struct client *client)
 static int client_receive(struct client *client)
 {
 	bool in_head = client->head_len < FRAME_REQUEST_HEAD;
-	char *to = in_head ? (char *)client->head + client->head_len :
-			     client->request + client->request_len;
-	size_t want = in_head ? FRAME_REQUEST_HEAD - client->head_len :
-				client->request_size - client->request_len;
+	char *to = in_head ? (char *)client->head + client->head_len
+			   : client->request + client->request_len;
+	size_t want = in_head ? FRAME_REQUEST_HEAD - client->head_len
+			      : client->request_size - client->request_len;
 	ssize_t n = recv(client->fd, to, want, MSG_DONTWAIT);
 	int64_t len;
 
@@ -165,7 +165,7 @@ static void client_on_event(void *arg, unsigned events)
 	if (events & LOOP_READ) {
 		if (is_idle)
 			got = client_receive(client);
-		else if (recv(client->fd, &(char){ 0 }, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+		else if (recv(client->fd, &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 			got = -EPIPE; /* hung up in the middle of a reply */
 	}
 	if (got > 0) {
@@ -188,7 +188,7 @@ static void control_before_sleep(void *arg)
 {
 	struct control *control = arg;
 
-	list_for_each_safe(it, &control->clients) {
+	list_for_each_safe (it, &control->clients) {
 		struct client *client = container_of(it, struct client, link);
 
 		if (unread(client) == 0 && !client->is_lost)
@@ -275,7 +275,7 @@ static int bind_socket(int fd, const struct sockaddr_un *addr)
 int control_open(struct loop *loop, const char *path, const struct control_ops *ops, void *node,
 		 struct control **ret_control)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct control *control;
 	int err, fd;
 
@@ -309,7 +309,7 @@ int control_open(struct loop *loop, const char *path, const struct control_ops *
 
 void control_close(struct control *control)
 {
-	list_for_each_safe(it, &control->clients)
+	list_for_each_safe (it, &control->clients)
 		client_free(container_of(it, struct client, link));
 	hook_free(control->hook);
 	watch_free(control->watch);

@@ -31,9 +31,9 @@
 
 enum {
 	CONTROL_CLIENTS = 16,
-	CONTROL_REQUEST_MAX = 256 * 1024,   /* a full configuration is below 100 kB */
-	CONTROL_PAUSE_BYTES = 256 * 1024,   /* unread output at which a list pauses, */
-	CONTROL_RESUME_BYTES = 64 * 1024,   /* and goes on */
+	CONTROL_REQUEST_MAX = 256 * 1024,     /* a full configuration is below 100 kB */
+	CONTROL_PAUSE_BYTES = 256 * 1024,     /* unread output at which a list pauses, */
+	CONTROL_RESUME_BYTES = 64 * 1024,     /* and goes on */
 	CONTROL_OUTPUT_MAX = 8 * 1024 * 1024, /* unread output at which a client is let go */
 	CONTROL_WHY = 200,
 };
@@ -52,7 +52,7 @@ struct control_ops {
 	void (*get_sync)(void *node, struct sync_view *view);
 	/* The history, newest is 0; false beyond the oldest. */
 	bool (*get_event)(void *node, unsigned back, struct ha_event *ret_event);
-	int64_t (*get_epoch_s)(void *node); /* seconds since 1970, for durations and dates */
+	int64_t (*get_epoch_s)(void *node);       /* seconds since 1970, for durations and dates */
 	int64_t (*get_session_count)(void *node); /* or negative errno */
 
 	/* Calls row(arg) for every session and then done(arg), all later than this call returns.
@@ -65,7 +65,8 @@ struct control_ops {
 	 * CONTROL_OUTPUT_MAX behind is refused then. A few rows after a pause are fine. */
 	void (*pause_sessions)(void *node, void *walk, bool is_paused);
 
-	/* execute ha failover set | unset: 0, or negative errno with the reason for the operator. */
+	/* execute ha failover set | unset: 0, or negative errno with the reason for the operator.
+	 */
 	int (*force_failover)(void *node, bool is_forced, char *ret_why, size_t size);
 
 	const struct config *(*get_config)(void *node); /* borrowed until the next call of apply */

@@ -48,7 +48,7 @@ static void turn(struct world *w, unsigned times)
 
 static int dial(struct world *w)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
 	strcpy(addr.sun_path, w->path);
@@ -140,7 +140,7 @@ static void control_takes_a_request_byte_by_byte(void **state)
 
 static void control_refuses_what_is_too_large(void **state)
 {
-	static const uint8_t heads[][4] = { { 0, 0, 0, 0 }, { 0, 4, 0, 1 }, { 255, 255, 255, 255 } };
+	static const uint8_t heads[][4] = {{0, 0, 0, 0}, {0, 4, 0, 1}, {255, 255, 255, 255}};
 	struct world w;
 	char out[400];
 
@@ -159,8 +159,14 @@ static void control_refuses_what_is_too_large(void **state)
 static void control_tells_what_is_wrong_with_a_request(void **state)
 {
 	static const char *const requests[] = {
-		"x", "[]", "{}", "{\"op\":\"run\",\"words\":[1]}", "{\"op\":\"dance\"}",
-		"{\"op\":\"config\"}", "{\"op\":\"run\",\"words\":\"get\"}", "{\"op\":\"run\"}",
+		"x",
+		"[]",
+		"{}",
+		"{\"op\":\"run\",\"words\":[1]}",
+		"{\"op\":\"dance\"}",
+		"{\"op\":\"config\"}",
+		"{\"op\":\"run\",\"words\":\"get\"}",
+		"{\"op\":\"run\"}",
 	};
 	struct world w;
 	char out[700];
@@ -224,7 +230,8 @@ static void control_pauses_a_list_nobody_reads(void **state)
 	assert_true(gather(&w, other, out, sizeof(out)) > 11);
 	close(other);
 	/* Read: it goes on to the end, whole. */
-	for (unsigned i = 0; i < 10000 && !(len > 6 && memcmp(out + len - 6, "x\0\0\0\1\0", 6) == 0); i++) {
+	for (unsigned i = 0;
+	     i < 10000 && !(len > 6 && memcmp(out + len - 6, "x\0\0\0\1\0", 6) == 0); i++) {
 		ssize_t n = read(fd, out + len, sizeof(out) - len);
 
 		assert_true(n != 0);
@@ -273,7 +280,7 @@ static void control_takes_over_a_dead_socket_only(void **state)
 {
 	struct world w;
 	struct control *second = NULL;
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd;
 
 	(void)state;
@@ -306,20 +313,23 @@ static void statements_complete_from_the_key_table(void **state)
 		unsigned count;
 		const char *expected;
 	} rows[] = {
-		{ "system ha", false, { "" }, 1, "abort end set show unset " },
-		{ "system interface", false, { "" }, 1, "abort delete edit end show " },
-		{ "system interface", true, { "" }, 1, "abort end next set show unset " },
-		{ "system ha", false, { "s" }, 1, "set show " },
-		{ "system ha", false, { "set", "hb-" }, 2,
-		  "hb-interval hb-interval-in-milliseconds hb-lost-threshold " },
-		{ "system ha", false, { "set", "mode", "" }, 3, "standalone a-p " },
-		{ "system ha", false, { "set", "override", "e" }, 3, "enable " },
-		{ "system ha", false, { "set", "priority", "" }, 3, "<0-255> " },
-		{ "system ha", false, { "set", "priority", "9", "" }, 4, "<cr> " },
-		{ "system ha", false, { "set", "hbdev", "a", "" }, 4, "<0-512> <cr> " },
-		{ "system interface", false, { "edit", "" }, 2, "in <interface> " },
-		{ "system ha", false, { "unset", "mon" }, 2, "monitor " },
-		{ "nothing", false, { "set", "x", "" }, 3, "<cr> " },
+		{"system ha", false, {""}, 1, "abort end set show unset "},
+		{"system interface", false, {""}, 1, "abort delete edit end show "},
+		{"system interface", true, {""}, 1, "abort end next set show unset "},
+		{"system ha", false, {"s"}, 1, "set show "},
+		{"system ha",
+		 false,
+		 {"set", "hb-"},
+		 2,
+		 "hb-interval hb-interval-in-milliseconds hb-lost-threshold "},
+		{"system ha", false, {"set", "mode", ""}, 3, "standalone a-p "},
+		{"system ha", false, {"set", "override", "e"}, 3, "enable "},
+		{"system ha", false, {"set", "priority", ""}, 3, "<0-255> "},
+		{"system ha", false, {"set", "priority", "9", ""}, 4, "<cr> "},
+		{"system ha", false, {"set", "hbdev", "a", ""}, 4, "<0-512> <cr> "},
+		{"system interface", false, {"edit", ""}, 2, "in <interface> "},
+		{"system ha", false, {"unset", "mon"}, 2, "monitor "},
+		{"nothing", false, {"set", "x", ""}, 3, "<cr> "},
 	};
 	struct config config;
 	struct config_error error;
@@ -327,11 +337,12 @@ static void statements_complete_from_the_key_table(void **state)
 
 	(void)state;
 	config_init(&config);
-	assert_int_equal(config_parse(&config, "f", "config system interface edit in end", 35, &error), 0);
+	assert_int_equal(
+		config_parse(&config, "f", "config system interface edit in end", 35, &error), 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		out[0] = '\0';
-		statement_complete(&config, rows[i].path, rows[i].in_edit, rows[i].words, rows[i].count,
-				   collect, out);
+		statement_complete(&config, rows[i].path, rows[i].in_edit, rows[i].words,
+				   rows[i].count, collect, out);
 		assert_string_equal(out, rows[i].expected);
 	}
 }

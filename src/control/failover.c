@@ -23,7 +23,8 @@ static enum control_exit refuse_secondary(struct command_call *call, const struc
 	const char *hostname = ha_primary_hostname(view);
 
 	if (view->mode == HA_STANDALONE)
-		return command_refuse(call, "this gateway is standalone: there is no cluster to fail over");
+		return command_refuse(
+			call, "this gateway is standalone: there is no cluster to fail over");
 	if (*view->primary == '\0')
 		return command_refuse(call, "this member is not primary, and no primary is known");
 	return command_refuse(call, "this member is not primary; the primary is %s (%s)",

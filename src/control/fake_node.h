@@ -1,4 +1,5 @@
-/* fake_node.h: a daemon of two members that never changes, for tests and fuzzing of the control room */
+/* fake_node.h: a daemon of two members that never changes, for tests and fuzzing of the control
+ * room */
 #ifndef FK_CONTROL_FAKE_NODE_H
 #define FK_CONTROL_FAKE_NODE_H
 
@@ -14,10 +15,10 @@ struct fake_node {
 	struct config config;
 	enum member_state state;
 	bool has_primary;
-	bool has_lost;      /* the other member is dead */
+	bool has_lost; /* the other member is dead */
 	bool is_forced;
-	unsigned sessions;  /* rows of a list beyond the few that differ */
-	unsigned given;     /* rows given so far */
+	unsigned sessions; /* rows of a list beyond the few that differ */
+	unsigned given;    /* rows given so far */
 	bool is_paused;
 	bool is_walking;
 	unsigned cancels, pauses;
@@ -26,7 +27,7 @@ struct fake_node {
 	void *arg;
 };
 
-static const char *const fake_serials[] = { "SN0000000000002", "SN0000000000001" };
+static const char *const fake_serials[] = {"SN0000000000002", "SN0000000000001"};
 
 static void fake_get_ha(void *node, struct ha_view *v)
 {
@@ -58,15 +59,17 @@ static void fake_get_ha(void *node, struct ha_view *v)
 	v->sync_drops.n[DROP_GAP] = 1;
 	v->selected_count = 1;
 	v->selected[0].when_s = 1893553445;
-	snprintf(v->selected[0].text, HA_EVENT_TEXT,
-		 "SN0000000000002 is selected as the primary because its uptime is larger than peer "
-		 "member SN0000000000001.");
+	snprintf(
+		v->selected[0].text, HA_EVENT_TEXT,
+		"SN0000000000002 is selected as the primary because its uptime is larger than peer "
+		"member SN0000000000001.");
 	v->member_count = 2;
 	for (unsigned i = 0; i < 2; i++) {
 		struct ha_member_view *m = &v->members[i];
 
 		snprintf(m->serial, sizeof(m->serial), "%s", fake_serials[i]);
-		snprintf(m->hostname, sizeof(m->hostname), "%s", i ? "fw-b" : fake->config.global.hostname);
+		snprintf(m->hostname, sizeof(m->hostname), "%s",
+			 i ? "fw-b" : fake->config.global.hostname);
 		m->is_local = i == 0;
 		m->is_living = i == 0 || !fake->has_lost;
 		m->lost_s = m->is_living ? -1 : 1893553505;
@@ -78,11 +81,12 @@ static void fake_get_ha(void *node, struct ha_view *v)
 		m->heard_ms = i ? 120 : 0;
 	}
 	v->members[0].has_usage = true;
-	v->members[0].usage = (struct ha_usage_view){ 1, 0, 0, 99, 40 };
+	v->members[0].usage = (struct ha_usage_view){1, 0, 0, 99, 40};
 	v->members[0].hbdev_count = 1;
-	v->members[0].hbdev[0] = (struct ha_link_view){ "port3", true, 10000, 1, 2, 0, 0, 3, 4, 0, 0 };
+	v->members[0].hbdev[0] =
+		(struct ha_link_view){"port3", true, 10000, 1, 2, 0, 0, 3, 4, 0, 0};
 	v->members[0].mondev_count = 1;
-	v->members[0].mondev[0] = (struct ha_link_view){ "port1", true, -1, 5, 6, 0, 0, 7, 8, 0, 0 };
+	v->members[0].mondev[0] = (struct ha_link_view){"port1", true, -1, 5, 6, 0, 0, 7, 8, 0, 0};
 }
 
 static void fake_get_sync(void *node, struct sync_view *v)
@@ -93,8 +97,8 @@ static void fake_get_sync(void *node, struct sync_view *v)
 	v->stored = 42;
 	v->unacked_ms = 1;
 	v->proven_ms = 30;
-	v->sent = (struct sync_counts){ 12, 0, 7, 0, 3, 0, 0 };
-	v->received = (struct sync_counts){ 14, 1, 2, 0, 1, 0, 0 };
+	v->sent = (struct sync_counts){12, 0, 7, 0, 3, 0, 0};
+	v->received = (struct sync_counts){14, 1, 2, 0, 1, 0, 0};
 	v->frames_sent = 20;
 	v->paths = 1;
 	v->mtu = 1500;
@@ -104,8 +108,8 @@ static void fake_get_sync(void *node, struct sync_view *v)
 	v->members[0].is_ready = true;
 	v->members[0].ack_ms = 4;
 	v->filter_count = 2;
-	v->filter[0] = (struct named_count){ "local", 9 };
-	v->filter[1] = (struct named_count){ "multicast", 0 };
+	v->filter[0] = (struct named_count){"local", 9};
+	v->filter[1] = (struct named_count){"multicast", 0};
 	v->events = 100;
 	v->created = 14;
 }
@@ -117,9 +121,10 @@ static bool fake_get_event(void *node, unsigned back, struct ha_event *ret_event
 		return false;
 	ret_event->when_s = 1893553445 - 60 * (int64_t)back;
 	snprintf(ret_event->text, sizeof(ret_event->text),
-		 back ? "SN0000000000002 is selected as the primary because it's the only member in the "
-			"cluster." :
-			"link port1 is up");
+		 back ? "SN0000000000002 is selected as the primary because it's the only member "
+			"in the "
+			"cluster."
+		      : "link port1 is up");
 	return true;
 }
 

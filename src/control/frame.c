@@ -33,7 +33,7 @@ void frame_chunk_head(uint8_t head[FRAME_CHUNK_HEAD], char type, size_t len)
 
 static int parse_op(const char *name, enum request_op *ret_op)
 {
-	static const char *const names[] = { "run", "complete", "config", "check" };
+	static const char *const names[] = {"run", "complete", "config", "check"};
 
 	for (unsigned i = 0; name && i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], name) == 0) {
@@ -60,7 +60,7 @@ static int take_words(json_t *list, struct request *request)
 
 int request_parse(const char *json, size_t len, struct request *ret_request, const char **ret_why)
 {
-	struct request request = { .op = REQUEST_RUN };
+	struct request request = {.op = REQUEST_RUN};
 	/* Without JSON_ALLOW_NUL a string cannot end early; depth is bounded by jansson. */
 	json_t *root = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
 	json_t *text;

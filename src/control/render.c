@@ -6,8 +6,8 @@
 
 struct render render_of(bool is_json, render_write_fn *write, void *arg)
 {
-	return (struct render){ .ops = is_json ? &render_json : &render_text, .write = write,
-				.arg = arg };
+	return (struct render){
+		.ops = is_json ? &render_json : &render_text, .write = write, .arg = arg};
 }
 
 void render_put(struct render *r, const char *text)

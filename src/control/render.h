@@ -30,11 +30,11 @@ struct value {
 	int64_t signed_number;
 };
 
-#define V_TEXT(n, t)   ((struct value){ .name = (n), .type = VALUE_TEXT, .text = (t) })
-#define V_NUMBER(n, v) ((struct value){ .name = (n), .type = VALUE_NUMBER, .number = (v) })
-#define V_SIGNED(n, v) ((struct value){ .name = (n), .type = VALUE_SIGNED, .signed_number = (v) })
-#define V_FLAG(n, v)   ((struct value){ .name = (n), .type = VALUE_FLAG, .number = (v) })
-#define V_NONE(n)      ((struct value){ .name = (n), .type = VALUE_NONE })
+#define V_TEXT(n, t)   ((struct value){.name = (n), .type = VALUE_TEXT, .text = (t)})
+#define V_NUMBER(n, v) ((struct value){.name = (n), .type = VALUE_NUMBER, .number = (v)})
+#define V_SIGNED(n, v) ((struct value){.name = (n), .type = VALUE_SIGNED, .signed_number = (v)})
+#define V_FLAG(n, v)   ((struct value){.name = (n), .type = VALUE_FLAG, .number = (v)})
+#define V_NONE(n)      ((struct value){.name = (n), .type = VALUE_NONE})
 /* A text that may be missing, a length in ms of which -1 is "not known". */
 #define V_TEXT_OR_NONE(n, t) (*(t) ? V_TEXT(n, t) : V_NONE(n))
 #define V_KNOWN(n, v)        ((v) < 0 ? V_NONE(n) : V_SIGNED(n, v))
@@ -44,7 +44,8 @@ struct render;
 struct render_ops {
 	void (*values)(struct render *r, const char *layout, const struct value *values,
 		       unsigned count);
-	/* Opens and closes an object or a list; `name` is NULL inside a list and for the outermost. */
+	/* Opens and closes an object or a list; `name` is NULL inside a list and for the outermost.
+	 */
 	void (*open)(struct render *r, const char *name, bool is_list);
 	void (*close)(struct render *r);
 };
@@ -70,10 +71,11 @@ extern const struct render_ops render_json;
 struct render render_of(bool is_json, render_write_fn *write, void *arg);
 
 #define RENDER(r, layout, ...)                                                                     \
-	render_values((r), (layout), (const struct value[]){ __VA_ARGS__ },                        \
-		      sizeof((const struct value[]){ __VA_ARGS__ }) / sizeof(struct value))
+	render_values((r), (layout), (const struct value[]){__VA_ARGS__},                          \
+		      sizeof((const struct value[]){__VA_ARGS__}) / sizeof(struct value))
 
-void render_values(struct render *r, const char *layout, const struct value *values, unsigned count);
+void render_values(struct render *r, const char *layout, const struct value *values,
+		   unsigned count);
 /* Words for people only. */
 void render_say(struct render *r, const char *text);
 void render_object(struct render *r, const char *name);

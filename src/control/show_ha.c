@@ -16,9 +16,10 @@ const char *format_date(int64_t epoch_s, char separator, char out[DATE_STRLEN])
 		snprintf(out, DATE_STRLEN, "N/A");
 		return out;
 	}
-	snprintf(out, DATE_STRLEN, "%04u%c%02u%c%02u %02u:%02u:%02u", (unsigned)tm.tm_year % 10000 + 1900u,
-		 separator, (unsigned)(tm.tm_mon + 1) % 100, separator, (unsigned)tm.tm_mday % 100,
-		 (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
+	snprintf(out, DATE_STRLEN, "%04u%c%02u%c%02u %02u:%02u:%02u",
+		 (unsigned)tm.tm_year % 10000 + 1900u, separator, (unsigned)(tm.tm_mon + 1) % 100,
+		 separator, (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100,
+		 (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
 	return out;
 }
 
@@ -48,7 +49,7 @@ const char *ha_primary_hostname(const struct ha_view *view)
 
 static const char *state_name(enum member_state state)
 {
-	static const char *const names[] = { "hello", "standby", "work" };
+	static const char *const names[] = {"hello", "standby", "work"};
 
 	return names[state];
 }
@@ -104,7 +105,8 @@ static void show_health(struct render *r, const struct ha_view *view)
 		is_ok = is_ok && m->is_living && m->failures == 0 &&
 			!has_link_down(m->mondev, m->mondev_count);
 	}
-	RENDER(r, is_ok ? "HA Health Status: OK\n" : "HA Health Status:\n", V_FLAG("healthy", is_ok));
+	RENDER(r, is_ok ? "HA Health Status: OK\n" : "HA Health Status:\n",
+	       V_FLAG("healthy", is_ok));
 	render_list(r, "warnings");
 	for (unsigned i = 0; i < view->member_count; i++) {
 		const struct ha_member_view *m = &view->members[i];
@@ -113,7 +115,8 @@ static void show_health(struct render *r, const struct ha_view *view)
 			snprintf(text, sizeof(text), "%s is lost @ %s", m->serial,
 				 format_date(m->lost_s, '/', date));
 			render_object(r, NULL);
-			RENDER(r, "    ERROR {text}\n", V_TEXT("name", "lost"), V_TEXT("text", text));
+			RENDER(r, "    ERROR {text}\n", V_TEXT("name", "lost"),
+			       V_TEXT("text", text));
 			render_close(r);
 		} else if (m->failures > 0 || has_link_down(m->mondev, m->mondev_count)) {
 			snprintf(text, sizeof(text), "%s has mondev down", m->serial);
@@ -133,7 +136,8 @@ static void show_head(struct render *r, const struct ha_view *view)
 	char date[DATE_STRLEN];
 
 	RENDER(r,
-	       "Model: {model}\nMode: {mode}\nGroup Name: {group_name}\nGroup ID: {group_id}\nDebug: 0\n",
+	       "Model: {model}\nMode: {mode}\nGroup Name: {group_name}\nGroup ID: "
+	       "{group_id}\nDebug: 0\n",
 	       V_TEXT("model", "Flowkeep"),
 	       V_TEXT("mode", view->mode == HA_STANDALONE ? "Standalone" : "HA A-P"),
 	       V_TEXT("group_name", view->group_name), V_NUMBER("group_id", view->group_id));
@@ -154,8 +158,9 @@ static void show_head(struct render *r, const struct ha_view *view)
 		render_close(r);
 	}
 	render_close(r);
-	RENDER(r, view->pickup ? "ses_pickup: {session_pickup:e}, ses_pickup_delay=disable\n" :
-				 "ses_pickup: {session_pickup:e}\n",
+	RENDER(r,
+	       view->pickup ? "ses_pickup: {session_pickup:e}, ses_pickup_delay=disable\n"
+			    : "ses_pickup: {session_pickup:e}\n",
 	       V_FLAG("session_pickup", view->pickup),
 	       V_FLAG("session_pickup_connectionless", view->pickup_connectionless));
 	RENDER(r, "override: {override:e}\n", V_FLAG("override", view->override));
@@ -183,14 +188,18 @@ static void show_usage(struct render *r, const struct ha_view *view)
 
 		if (!m->is_living)
 			continue;
-		RENDER(r, "    {serial}(updated {seconds} seconds ago):\n        sessions={sessions}",
+		RENDER(r,
+		       "    {serial}(updated {seconds} seconds ago):\n        sessions={sessions}",
 		       V_TEXT(".serial", m->serial), V_SIGNED(".seconds", m->heard_ms / 1000),
 		       V_NUMBER(".sessions", m->sessions));
 		if (m->has_usage)
 			RENDER(r,
-			       ", average-cpu-user/nice/system/idle={user}%/{nice}%/{system}%/{idle}%, "
+			       ", "
+			       "average-cpu-user/nice/system/idle={user}%/{nice}%/{system}%/"
+			       "{idle}%, "
 			       "memory={memory}%",
-			       V_NUMBER(".user", m->usage.cpu_user), V_NUMBER(".nice", m->usage.cpu_nice),
+			       V_NUMBER(".user", m->usage.cpu_user),
+			       V_NUMBER(".nice", m->usage.cpu_nice),
 			       V_NUMBER(".system", m->usage.cpu_system),
 			       V_NUMBER(".idle", m->usage.cpu_idle),
 			       V_NUMBER(".memory", m->usage.memory));
@@ -205,8 +214,8 @@ static void show_links(struct render *r, const char *name, const struct ha_membe
 
 	render_list(r, name);
 	if (count > 0)
-		RENDER(r, "    {serial}(updated {seconds} seconds ago):\n", V_TEXT(".serial", m->serial),
-		       V_SIGNED(".seconds", m->heard_ms / 1000));
+		RENDER(r, "    {serial}(updated {seconds} seconds ago):\n",
+		       V_TEXT(".serial", m->serial), V_SIGNED(".seconds", m->heard_ms / 1000));
 	for (unsigned i = 0; i < count; i++) {
 		const struct ha_link_view *l = &links[i];
 
@@ -217,15 +226,16 @@ static void show_links(struct render *r, const char *name, const struct ha_membe
 		render_object(r, NULL);
 		RENDER(r,
 		       "        {name}: physical/{speed}, {link}, "
-		       "rx-bytes/packets/dropped/errors={rx_bytes}/{rx_packets}/{rx_dropped}/{rx_errors}, "
+		       "rx-bytes/packets/dropped/errors={rx_bytes}/{rx_packets}/{rx_dropped}/"
+		       "{rx_errors}, "
 		       "tx={tx_bytes}/{tx_packets}/{tx_dropped}/{tx_errors}\n",
 		       V_TEXT("name", l->name), V_TEXT(".speed", speed),
-		       V_KNOWN("speed_mbps", l->speed_mbps), V_TEXT(".link", l->is_up ? "up" : "down"),
-		       V_FLAG("up", l->is_up), V_NUMBER("rx_bytes", l->rx_bytes),
-		       V_NUMBER("rx_packets", l->rx_packets), V_NUMBER("rx_dropped", l->rx_dropped),
-		       V_NUMBER("rx_errors", l->rx_errors), V_NUMBER("tx_bytes", l->tx_bytes),
-		       V_NUMBER("tx_packets", l->tx_packets), V_NUMBER("tx_dropped", l->tx_dropped),
-		       V_NUMBER("tx_errors", l->tx_errors));
+		       V_KNOWN("speed_mbps", l->speed_mbps),
+		       V_TEXT(".link", l->is_up ? "up" : "down"), V_FLAG("up", l->is_up),
+		       V_NUMBER("rx_bytes", l->rx_bytes), V_NUMBER("rx_packets", l->rx_packets),
+		       V_NUMBER("rx_dropped", l->rx_dropped), V_NUMBER("rx_errors", l->rx_errors),
+		       V_NUMBER("tx_bytes", l->tx_bytes), V_NUMBER("tx_packets", l->tx_packets),
+		       V_NUMBER("tx_dropped", l->tx_dropped), V_NUMBER("tx_errors", l->tx_errors));
 		render_close(r);
 	}
 	render_close(r);
@@ -239,17 +249,17 @@ static void show_member(struct render *r, const struct ha_view *view, unsigned i
 	render_object(r, NULL);
 	/* The dead are told of under health; people expect only the living here. */
 	RENDER(r,
-	       !m->is_living ? "" :
-	       leads         ? "Primary     : {hostname:-16}, {serial}, HA cluster index = {index}\n" :
-			       "Secondary   : {hostname:-16}, {serial}, HA cluster index = {index}\n",
+	       !m->is_living ? ""
+	       : leads ? "Primary     : {hostname:-16}, {serial}, HA cluster index = {index}\n"
+		       : "Secondary   : {hostname:-16}, {serial}, HA cluster index = {index}\n",
 	       V_TEXT("serial", m->serial), V_TEXT("hostname", m->hostname),
-	       V_TEXT("role", leads ? "primary" : "secondary"), V_TEXT("state", state_name(m->state)),
-	       V_FLAG("local", m->is_local), V_FLAG("living", m->is_living),
-	       V_FLAG("in_sync", m->in_sync), V_NUMBER("index", ha_cluster_index(view, i)),
-	       V_NUMBER("priority", m->priority), V_FLAG("override", m->override),
-	       V_NUMBER("age_ms", m->age_ms), V_NUMBER("failures", m->failures),
-	       V_NUMBER("sessions", m->sessions), V_SIGNED("heard_ms", m->heard_ms),
-	       V_KNOWN("lost_s", m->lost_s));
+	       V_TEXT("role", leads ? "primary" : "secondary"),
+	       V_TEXT("state", state_name(m->state)), V_FLAG("local", m->is_local),
+	       V_FLAG("living", m->is_living), V_FLAG("in_sync", m->in_sync),
+	       V_NUMBER("index", ha_cluster_index(view, i)), V_NUMBER("priority", m->priority),
+	       V_FLAG("override", m->override), V_NUMBER("age_ms", m->age_ms),
+	       V_NUMBER("failures", m->failures), V_NUMBER("sessions", m->sessions),
+	       V_SIGNED("heard_ms", m->heard_ms), V_KNOWN("lost_s", m->lost_s));
 	render_close(r);
 }
 
@@ -264,7 +274,8 @@ static void show_members(struct render *r, const struct ha_view *view)
 		for (unsigned i = 0; i < view->member_count; i++)
 			if (is_primary(view, &view->members[i]) == (pass == 0)) {
 				show_member(r, view, i);
-				has_primary = has_primary || (pass == 0 && view->members[i].is_living);
+				has_primary =
+					has_primary || (pass == 0 && view->members[i].is_living);
 			}
 	render_close(r);
 	/* Known by hearsay only, or just fallen silent. */

@@ -12,7 +12,7 @@ static const char *role_of(const struct ha_view *view, const struct ha_member_vi
 
 static const char *local_state(const struct ha_view *view)
 {
-	static const char *const names[] = { "hello", "standby", "work" };
+	static const char *const names[] = {"hello", "standby", "work"};
 
 	return names[view->state];
 }
@@ -39,8 +39,9 @@ static void show_members(struct render *r, const struct ha_view *v)
 {
 	bool is_local_primary = v->state == MEMBER_WORK;
 
-	RENDER(r, "[Debug_Zone HA information]\n"
-		  "HA group member information: is_manage_primary={is_primary}.\n",
+	RENDER(r,
+	       "[Debug_Zone HA information]\n"
+	       "HA group member information: is_manage_primary={is_primary}.\n",
 	       V_FLAG("is_primary", is_local_primary));
 	render_list(r, "members");
 	for (unsigned i = 0; i < v->member_count; i++) {
@@ -68,7 +69,8 @@ static void show_kernel(struct render *r, const struct ha_view *v)
 	unsigned next = *v->primary ? 1 : 0;
 
 	RENDER(r,
-	       "\n[Kernel HA information]\nvcluster 1, state={state}, primary={primary}, primary_id=0:\n",
+	       "\n[Kernel HA information]\nvcluster 1, state={state}, primary={primary}, "
+	       "primary_id=0:\n",
 	       V_TEXT("state", local_state(v)), V_TEXT_OR_NONE("primary", v->primary));
 	for (unsigned i = 0; i < v->member_count; i++) {
 		const struct ha_member_view *m = &v->members[i];
@@ -132,7 +134,8 @@ static void show_plane(struct render *r, const char *name, const char *title,
 	for (unsigned i = DROP_NONE + 1; i < DROP_REASON_COUNT; i++)
 		RENDER(r, counts->n[i] ? "    {name:-15} {count:10}  {text}\n" : "",
 		       V_TEXT(".name", drop_name((enum drop_reason)i)),
-		       V_NUMBER(".count", counts->n[i]), V_TEXT(".text", drop_text((enum drop_reason)i)),
+		       V_NUMBER(".count", counts->n[i]),
+		       V_TEXT(".text", drop_text((enum drop_reason)i)),
 		       V_NUMBER(drop_name((enum drop_reason)i), counts->n[i]));
 	render_close(r);
 	render_close(r);

@@ -73,15 +73,16 @@ static const char *protocol_name(uint8_t l4, char out[8])
 	}
 }
 
-/* The kernel's states in the digits of fortios-facts 4.6; the left digit is an inspecting proxy's, of which there is none. */
+/* The kernel's states in the digits of fortios-facts 4.6; the left digit is an inspecting proxy's,
+ * of which there is none. */
 static unsigned state_digit(const struct ct *ct)
 {
 	static const uint8_t tcp[] = {
-		[TCP_CONNTRACK_NONE] = 0,        [TCP_CONNTRACK_SYN_SENT] = 2,
-		[TCP_CONNTRACK_SYN_RECV] = 3,    [TCP_CONNTRACK_ESTABLISHED] = 1,
-		[TCP_CONNTRACK_FIN_WAIT] = 4,    [TCP_CONNTRACK_CLOSE_WAIT] = 7,
-		[TCP_CONNTRACK_LAST_ACK] = 8,    [TCP_CONNTRACK_TIME_WAIT] = 5,
-		[TCP_CONNTRACK_CLOSE] = 6,       [TCP_CONNTRACK_SYN_SENT2] = 9,
+		[TCP_CONNTRACK_NONE] = 0,     [TCP_CONNTRACK_SYN_SENT] = 2,
+		[TCP_CONNTRACK_SYN_RECV] = 3, [TCP_CONNTRACK_ESTABLISHED] = 1,
+		[TCP_CONNTRACK_FIN_WAIT] = 4, [TCP_CONNTRACK_CLOSE_WAIT] = 7,
+		[TCP_CONNTRACK_LAST_ACK] = 8, [TCP_CONNTRACK_TIME_WAIT] = 5,
+		[TCP_CONNTRACK_CLOSE] = 6,    [TCP_CONNTRACK_SYN_SENT2] = 9,
 	};
 	static const uint8_t sctp[] = {
 		[SCTP_CONNTRACK_NONE] = 0,          [SCTP_CONNTRACK_CLOSED] = 2,
@@ -106,13 +107,18 @@ static unsigned state_digit(const struct ct *ct)
 static uint32_t serial_of(const struct ct *ct)
 {
 	uint32_t hash = 2166136261u;
-	const uint8_t head[] = { ct->l3, ct->l4, (uint8_t)(ct->zone >> 8), (uint8_t)ct->zone,
-				 (uint8_t)(ct->sport >> 8), (uint8_t)ct->sport,
-				 (uint8_t)(ct->dport >> 8), (uint8_t)ct->dport };
+	const uint8_t head[] = {ct->l3,
+				ct->l4,
+				(uint8_t)(ct->zone >> 8),
+				(uint8_t)ct->zone,
+				(uint8_t)(ct->sport >> 8),
+				(uint8_t)ct->sport,
+				(uint8_t)(ct->dport >> 8),
+				(uint8_t)ct->dport};
 	const struct {
 		const uint8_t *bytes;
 		size_t len;
-	} parts[] = { { head, sizeof(head) }, { ct->src.bytes, 16 }, { ct->dst.bytes, 16 } };
+	} parts[] = {{head, sizeof(head)}, {ct->src.bytes, 16}, {ct->dst.bytes, 16}};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		for (size_t k = 0; k < parts[i].len; k++)
@@ -138,8 +144,9 @@ static void begin_list(struct command_call *call)
 {
 	render_object(&call->render, NULL);
 	render_list(&call->render, "sessions");
-	render_say(&call->render, "PROTO   EXPIRE SOURCE           SOURCE-NAT       DESTINATION      "
-				  "DESTINATION-NAT\n");
+	render_say(&call->render,
+		   "PROTO   EXPIRE SOURCE           SOURCE-NAT       DESTINATION      "
+		   "DESTINATION-NAT\n");
 }
 
 static void row_list(struct command_call *call, const struct session_row *row)
@@ -152,8 +159,9 @@ static void row_list(struct command_call *call, const struct session_row *row)
 	RENDER(&call->render,
 	       "{proto:-7} {expire:-6} {source:-16} {source_nat:-16} {destination:-16} "
 	       "{destination_nat}\n",
-	       V_TEXT("proto", protocol_name(row->ct.l4, number)), V_NUMBER("expire", row->expire_s),
-	       V_TEXT("source", s.src), s.is_snat ? V_TEXT("source_nat", s.rdst) : V_NONE("source_nat"),
+	       V_TEXT("proto", protocol_name(row->ct.l4, number)),
+	       V_NUMBER("expire", row->expire_s), V_TEXT("source", s.src),
+	       s.is_snat ? V_TEXT("source_nat", s.rdst) : V_NONE("source_nat"),
 	       V_TEXT("destination", s.dst),
 	       s.is_dnat ? V_TEXT("destination_nat", s.rsrc) : V_NONE("destination_nat"),
 	       V_FLAG("copy", row->is_copy));
@@ -204,7 +212,8 @@ static void show_hooks(struct render *r, const struct ct *ct, const struct shown
 
 static void show_flags(struct render *r, const struct session_row *row)
 {
-	RENDER(r, "state=may_dirty {synced}{copy}\n", V_TEXT(".synced", row->is_synced ? "synced " : ""),
+	RENDER(r, "state=may_dirty {synced}{copy}\n",
+	       V_TEXT(".synced", row->is_synced ? "synced " : ""),
 	       V_TEXT(".copy", row->is_copy ? "syn_ses " : ""), V_FLAG("synced", row->is_synced),
 	       V_FLAG("copy", row->is_copy));
 }
@@ -232,7 +241,8 @@ static void row_detail(struct command_call *call, const struct session_row *row)
 	render_object(r, NULL);
 	RENDER(r,
 	       "session{six} info: proto={proto} proto_state={proto_state} duration={duration} "
-	       "expire={expire} timeout={timeout} refresh_dir=both flags=00000000 socktype=0 sockport=0 "
+	       "expire={expire} timeout={timeout} refresh_dir=both flags=00000000 socktype=0 "
+	       "sockport=0 "
 	       "av_idx=0 use=1\norigin-shaper=\nreply-shaper=\nper_ip_shaper=\n"
 	       "class_id=0 ha_id=0 policy_dir=0 tunnel=/ {helper_word}vlan_cos=0/255\n",
 	       V_TEXT(".six", ct->l3 == AF_INET6 ? "6" : ""), V_NUMBER("proto", ct->l4),
@@ -245,25 +255,30 @@ static void row_detail(struct command_call *call, const struct session_row *row)
 		RENDER(r,
 		       "statistic(bytes/packets/allow_err): org={bytes_org}/{packets_org}/1 "
 		       "reply={bytes_reply}/{packets_reply}/1 tuples={tuples}\n",
-		       V_NUMBER("bytes_org", row->bytes[0]), V_NUMBER("packets_org", row->packets[0]),
+		       V_NUMBER("bytes_org", row->bytes[0]),
+		       V_NUMBER("packets_org", row->packets[0]),
 		       V_NUMBER("bytes_reply", row->bytes[1]),
-		       V_NUMBER("packets_reply", row->packets[1]), V_NUMBER(".tuples", hook_count(&s)));
-	render_say(r, ct->l3 == AF_INET6 ?
-			      "orgin->sink: org pre->post, reply pre->post dev=0->0/0->0\n" :
-			      "orgin->sink: org pre->post, reply pre->post dev=0->0/0->0 "
-			      "gwy=0.0.0.0/0.0.0.0\n");
+		       V_NUMBER("packets_reply", row->packets[1]),
+		       V_NUMBER(".tuples", hook_count(&s)));
+	render_say(r, ct->l3 == AF_INET6
+			      ? "orgin->sink: org pre->post, reply pre->post dev=0->0/0->0\n"
+			      : "orgin->sink: org pre->post, reply pre->post dev=0->0/0->0 "
+				"gwy=0.0.0.0/0.0.0.0\n");
 	show_hooks(r, ct, &s);
 	if (ct->l4 == IPPROTO_TCP)
 		RENDER(r, "pos/(before,after) {op}/({ob},{oa}), {rp}/({rb},{ra})\n",
-		       V_NUMBER(".op", ct->seq_orig_pos), V_SIGNED(".ob", (int32_t)ct->seq_orig_before),
-		       V_SIGNED(".oa", (int32_t)ct->seq_orig_after), V_NUMBER(".rp", ct->seq_reply_pos),
+		       V_NUMBER(".op", ct->seq_orig_pos),
+		       V_SIGNED(".ob", (int32_t)ct->seq_orig_before),
+		       V_SIGNED(".oa", (int32_t)ct->seq_orig_after),
+		       V_NUMBER(".rp", ct->seq_reply_pos),
 		       V_SIGNED(".rb", (int32_t)ct->seq_reply_before),
 		       V_SIGNED(".ra", (int32_t)ct->seq_reply_after));
 	RENDER(r,
 	       "misc=0 policy_id=0 pol_uuid_idx=0 auth_info=0 chk_client_info=0 vd=0\n"
 	       "serial={serial:x8} tos=ff/ff app_list=0 app=0 url_cat=0\n"
 	       "mark={mark:x8} zone={zone}/{zone_reply} status={status:x8} labels={labels}\n\n",
-	       V_NUMBER("serial", serial_of(ct)), V_NUMBER("mark", ct->mark), V_NUMBER("zone", ct->zone),
+	       V_NUMBER("serial", serial_of(ct)), V_NUMBER("mark", ct->mark),
+	       V_NUMBER("zone", ct->zone),
 	       V_NUMBER("zone_reply", HAS(ct, CT_ZONE_REPLY) ? ct->zone_reply : ct->zone),
 	       V_NUMBER("status", ct->status), V_TEXT("labels", labels), V_TEXT("source", s.src),
 	       V_TEXT("destination", s.dst));
@@ -277,5 +292,5 @@ static void end_detail(struct command_call *call)
 	render_close(&call->render);
 }
 
-const struct command_list show_session_list = { begin_list, row_list, end_list };
-const struct command_list show_session_detail = { begin_detail, row_detail, end_detail };
+const struct command_list show_session_list = {begin_list, row_list, end_list};
+const struct command_list show_session_detail = {begin_detail, row_detail, end_detail};

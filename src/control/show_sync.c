@@ -24,8 +24,8 @@ static void show_vendor_lines(struct render *r, const struct sync_view *v)
 	       "sync_expectation={expectation}, sync_redir={redir}, sync_nat={nat}, "
 	       "stdalone_sessync={standalone}.\n",
 	       V_FLAG("started", v->is_started), V_FLAG("tcp", v->tcp), V_FLAG("others", v->others),
-	       V_FLAG("expectation", v->expectation), V_FLAG("redir", v->redir), V_FLAG("nat", v->nat),
-	       V_FLAG("standalone", v->standalone));
+	       V_FLAG("expectation", v->expectation), V_FLAG("redir", v->redir),
+	       V_FLAG("nat", v->nat), V_FLAG("standalone", v->standalone));
 	show_counts(r, "sync", &v->sent);
 	show_counts(r, "recv", &v->received);
 	RENDER(r,
@@ -34,21 +34,26 @@ static void show_vendor_lines(struct render *r, const struct sync_view *v)
 	       "nCfg_sess_sync_num={paths}, mtu={mtu}\n",
 	       V_NUMBER("frames_sent", v->frames_sent), V_NUMBER("alloc_failed", v->alloc_failed),
 	       V_NUMBER("frames_received", v->frames_received),
-	       V_NUMBER("receive_errors", v->receive_errors), V_NUMBER("size_errors", v->size_errors),
-	       V_NUMBER("paths", v->paths), V_NUMBER("mtu", v->mtu));
+	       V_NUMBER("receive_errors", v->receive_errors),
+	       V_NUMBER("size_errors", v->size_errors), V_NUMBER("paths", v->paths),
+	       V_NUMBER("mtu", v->mtu));
 	render_say(r, "sync_filter:\n        1: vd=0, szone=0, dzone=0, saddr=0.0.0.0:0.0.0.0, "
 		      "daddr=0.0.0.0:0.0.0.0,\n");
 }
 
 static void show_equality(struct render *r, const struct sync_view *v)
 {
-	RENDER(r, v->differing < 0 ? "differing sessions: unknown\n" : "differing sessions: {differing}\n",
+	RENDER(r,
+	       v->differing < 0 ? "differing sessions: unknown\n"
+				: "differing sessions: {differing}\n",
 	       V_KNOWN("differing", v->differing));
 	RENDER(r,
-	       v->unacked_ms > 0 ? "oldest unacknowledged change: {unacked_ms} ms ago\n" :
-				   "oldest unacknowledged change: none\n",
+	       v->unacked_ms > 0 ? "oldest unacknowledged change: {unacked_ms} ms ago\n"
+				 : "oldest unacknowledged change: none\n",
 	       V_SIGNED("unacked_ms", v->unacked_ms));
-	RENDER(r, v->proven_ms < 0 ? "last proven equal: never\n" : "last proven equal: {proven_ms} ms ago\n",
+	RENDER(r,
+	       v->proven_ms < 0 ? "last proven equal: never\n"
+				: "last proven equal: {proven_ms} ms ago\n",
 	       V_KNOWN("proven_ms", v->proven_ms));
 	RENDER(r, "stored sessions: {stored}, version: {head}\n", V_NUMBER("stored", v->stored),
 	       V_NUMBER("head", v->head));
@@ -62,12 +67,14 @@ static void show_members(struct render *r, const struct sync_view *v)
 
 		render_object(r, NULL);
 		RENDER(r,
-		       m->ack_ms < 0 ? "member {serial}: {state}, cursor={cursor}, no acknowledgement yet\n" :
-				       "member {serial}: {state}, cursor={cursor}, acknowledged {ack_ms} ms ago\n",
+		       m->ack_ms < 0 ? "member {serial}: {state}, cursor={cursor}, no "
+				       "acknowledgement yet\n"
+				     : "member {serial}: {state}, cursor={cursor}, acknowledged "
+				       "{ack_ms} ms ago\n",
 		       V_TEXT("serial", m->serial),
-		       V_TEXT(".state", m->is_ready   ? "ready" :
-					m->is_walking ? "catching up" :
-							"not proven equal"),
+		       V_TEXT(".state", m->is_ready     ? "ready"
+					: m->is_walking ? "catching up"
+							: "not proven equal"),
 		       V_FLAG("ready", m->is_ready), V_FLAG("walking", m->is_walking),
 		       V_NUMBER("cursor", m->cursor), V_KNOWN("ack_ms", m->ack_ms));
 		render_close(r);
@@ -80,7 +87,8 @@ static void show_kernel(struct render *r, const struct sync_view *v)
 	RENDER(r,
 	       "capture: events={events}, own={events_own}, unparsed={events_unparsed}, "
 	       "overruns={overruns}\n"
-	       "inject: created={created}, updated={updated}, deleted={deleted}, timeouts={timeouts}, "
+	       "inject: created={created}, updated={updated}, deleted={deleted}, "
+	       "timeouts={timeouts}, "
 	       "failed={inject_failed}\n",
 	       V_NUMBER("events", v->events), V_NUMBER("events_own", v->events_own),
 	       V_NUMBER("events_unparsed", v->events_unparsed), V_NUMBER("overruns", v->overruns),

@@ -86,7 +86,8 @@ static void start_list(struct talk *talk, const struct command_list *list)
 	err = talk->ops->start_sessions(talk->node, list_on_row, list_on_done, talk, &talk->walk);
 	if (err < 0) {
 		talk->list = NULL;
-		command_refuse(&talk->call, "the kernel does not list its sessions: %s", strerror(-err));
+		command_refuse(&talk->call, "the kernel does not list its sessions: %s",
+			       strerror(-err));
 		finish(talk, CONTROL_REFUSED);
 		return;
 	}
@@ -125,18 +126,20 @@ static void refuse_config(struct talk *talk, const struct config_error *error, b
 	else if (is_one_line)
 		command_refuse(&talk->call, "'%s': %s", error->word, error->text);
 	else
-		command_refuse(&talk->call, "line %u: '%s': %s", error->line, error->word, error->text);
+		command_refuse(&talk->call, "line %u: '%s': %s", error->line, error->word,
+			       error->text);
 	finish(talk, CONTROL_REFUSED);
 }
 
 static void configure(struct talk *talk, const struct request *request)
 {
-	struct config_error error = { .line = 0 };
+	struct config_error error = {.line = 0};
 	struct config trial = *talk->ops->get_config(talk->node);
 	int err;
 
 	if (request->op == REQUEST_CHECK)
-		err = config_statements(&trial, "command", request->text, request->text_len, &error);
+		err = config_statements(&trial, "command", request->text, request->text_len,
+					&error);
 	else
 		err = talk->ops->apply(talk->node, request->text, request->text_len, &error);
 	if (err < 0 && error.text[0] == '\0')
@@ -161,7 +164,8 @@ static void complete(struct talk *talk, const struct request *request)
 {
 	if (request->context)
 		statement_complete(talk->ops->get_config(talk->node), request->context,
-				   request->in_edit, request->words, request->word_count, suggest, talk);
+				   request->in_edit, request->words, request->word_count, suggest,
+				   talk);
 	else
 		command_complete(request->words, request->word_count, suggest, talk);
 	finish(talk, CONTROL_DONE);

@@ -20,13 +20,14 @@ struct talk {
 	const struct command_list *list; /* being walked, or NULL */
 	void *walk;
 	bool is_paused;
-	size_t held;                     /* bytes in `hold` that are not a chunk yet */
+	size_t held; /* bytes in `hold` that are not a chunk yet */
 	char hold[8192];
 };
 
 void talk_init(struct talk *talk, const struct control_ops *ops, void *node,
 	       void (*chunk)(void *arg, char type, const char *data, size_t len), void *arg);
-/* Carries out one request of `len` bytes of JSON. The reply is over when talk_is_busy() is false. */
+/* Carries out one request of `len` bytes of JSON. The reply is over when talk_is_busy() is false.
+ */
 void talk_request(struct talk *talk, const char *json, size_t len);
 bool talk_is_busy(const struct talk *talk);
 /* The reader is slow, or not any more. */

@@ -19,10 +19,12 @@
 
 /* Something an operator must not miss: name for --json, text for people. */
 #define HA_WARNINGS(X)                                                                             \
-	X(NO_SECRET, "no_secret", "no password is set: members believe whatever is on the segment") \
+	X(NO_SECRET, "no_secret",                                                                  \
+	  "no password is set: members believe whatever is on the segment")                        \
 	X(UNKNOWN_GATEWAY, "unknown_gateway",                                                      \
 	  "a gateway that we cannot hear answers for the virtual addresses")                       \
-	X(STRANGER, "stranger", "frames of our group that we cannot authenticate (other password?)") \
+	X(STRANGER, "stranger",                                                                    \
+	  "frames of our group that we cannot authenticate (other password?)")                     \
 	X(VMAC_TABLE, "vmac_table", "a member's config system interface differs from ours")        \
 	X(SERIAL_CLASH, "serial_clash", "another member uses our serial")                          \
 	X(NFT_MUTE, "nft_mute", "muting by nftables: BPF is not available here")                   \
@@ -56,14 +58,14 @@ struct ha_member_view {
 	bool is_local;
 	bool is_living;
 	bool has_other_table; /* its config system interface differs from ours */
-	bool in_sync;        /* proven equal with the primary of its term (the primary itself: true) */
+	bool in_sync; /* proven equal with the primary of its term (the primary itself: true) */
 	uint8_t priority;
 	bool override;
-	uint64_t age_ms;     /* HA uptime */
-	uint32_t failures;   /* monitored links that are down */
+	uint64_t age_ms;   /* HA uptime */
+	uint32_t failures; /* monitored links that are down */
 	uint64_t sessions;
-	int64_t heard_ms;    /* since the last heartbeat; 0 for ourselves */
-	int64_t lost_s;      /* when it was declared dead, epoch; -1: it lives */
+	int64_t heard_ms; /* since the last heartbeat; 0 for ourselves */
+	int64_t lost_s;   /* when it was declared dead, epoch; -1: it lives */
 	bool has_usage;
 	struct ha_usage_view usage;
 	/* Link states and counters; only our own are known. */
@@ -75,7 +77,7 @@ struct ha_member_view {
 enum { HA_EVENT_TEXT = 200, HA_SELECTED_MAX = 4 };
 
 struct ha_event {
-	int64_t when_s; /* epoch */
+	int64_t when_s;           /* epoch */
 	char text[HA_EVENT_TEXT]; /* "SN1 is selected as the primary because ..." */
 };
 
@@ -83,25 +85,25 @@ struct ha_view {
 	enum ha_mode mode;
 	char group_name[33];
 	uint16_t group_id;
-	enum member_state state;  /* ours */
-	char primary[17];         /* serial; empty while none is known */
-	uint64_t uptime_ms;       /* since the daemon joined the cluster */
-	int64_t changed_s;        /* last change of our state, epoch; -1: never */
+	enum member_state state; /* ours */
+	char primary[17];        /* serial; empty while none is known */
+	uint64_t uptime_ms;      /* since the daemon joined the cluster */
+	int64_t changed_s;       /* last change of our state, epoch; -1: never */
 	bool pickup, pickup_connectionless, override;
-	bool is_forced;           /* execute ha failover set */
+	bool is_forced; /* execute ha failover set */
 	bool is_warning[HA_WARN_COUNT];
-	char answered_by[64];     /* who answered the probe, with HA_WARN_UNKNOWN_GATEWAY */
+	char answered_by[64]; /* who answered the probe, with HA_WARN_UNKNOWN_GATEWAY */
 	uint64_t term;
 	bool is_lease_unbounded;
 	int64_t lease_ms;         /* left of a bounded lease; -1: no lease */
 	const char *mute_backend; /* "bpf", "nft" or "none"; a constant */
 	uint64_t takeovers, stalls, resumes, resigns, probes, probes_answered;
 	uint64_t hb_sent, hb_heard;
-	uint64_t hb_bytes;        /* both ways */
+	uint64_t hb_bytes; /* both ways */
 	struct drop_counts hb_drops, sync_drops;
-	unsigned selected_count;  /* newest first */
+	unsigned selected_count; /* newest first */
 	struct ha_event selected[HA_SELECTED_MAX];
-	unsigned member_count;    /* ourselves first */
+	unsigned member_count; /* ourselves first */
 	struct ha_member_view members[LIMIT_MEMBERS];
 };
 
@@ -111,10 +113,10 @@ struct sync_counts {
 
 struct sync_member_view {
 	char serial[17];
-	uint64_t cursor;     /* it has every change up to here */
-	bool is_ready;       /* proven equal */
-	bool is_walking;     /* being told everything from the beginning */
-	int64_t ack_ms;      /* since its last acknowledgement; -1: none yet */
+	uint64_t cursor; /* it has every change up to here */
+	bool is_ready;   /* proven equal */
+	bool is_walking; /* being told everything from the beginning */
+	int64_t ack_ms;  /* since its last acknowledgement; -1: none yet */
 };
 
 struct named_count {
@@ -126,30 +128,31 @@ enum { SYNC_FILTER_MAX = 16 };
 
 struct sync_view {
 	bool is_started, tcp, others, expectation, redir, nat, standalone;
-	uint64_t head;           /* newest version of the primary's table */
-	uint64_t stored;         /* sessions in our store */
-	int64_t differing;       /* sessions that differ now; -1: not known */
-	int64_t unacked_ms;      /* age of the oldest change that a member has not acknowledged; 0: none */
-	int64_t proven_ms;       /* since equality was last proven; -1: not yet */
+	uint64_t head;      /* newest version of the primary's table */
+	uint64_t stored;    /* sessions in our store */
+	int64_t differing;  /* sessions that differ now; -1: not known */
+	int64_t unacked_ms; /* age of the oldest change that a member has not acknowledged; 0: none
+			     */
+	int64_t proven_ms;  /* since equality was last proven; -1: not yet */
 	struct sync_counts sent, received;
 	uint64_t frames_sent, frames_received, alloc_failed, receive_errors, size_errors;
-	unsigned paths;          /* links that carry session sync */
+	unsigned paths; /* links that carry session sync */
 	unsigned mtu;
 	unsigned member_count;
 	struct sync_member_view members[LIMIT_MEMBERS];
-	unsigned filter_count;   /* why sessions were not told */
+	unsigned filter_count; /* why sessions were not told */
 	struct named_count filter[SYNC_FILTER_MAX];
-	uint64_t events, events_own, events_unparsed, overruns;              /* capture */
-	uint64_t created, updated, deleted, timeouts, inject_failed;         /* inject */
+	uint64_t events, events_own, events_unparsed, overruns;      /* capture */
+	uint64_t created, updated, deleted, timeouts, inject_failed; /* inject */
 };
 
 /* One session of `get system session list` and `diagnose sys session list`. */
 struct session_row {
 	struct ct ct;
-	bool is_copy;        /* this kernel does not forward it (yet) */
-	bool is_synced;      /* every living member has it */
-	uint32_t expire_s;   /* of a copy: the owner's timeout, not the hold */
-	bool has_counters;   /* nf_conntrack_acct */
+	bool is_copy;                  /* this kernel does not forward it (yet) */
+	bool is_synced;                /* every living member has it */
+	uint32_t expire_s;             /* of a copy: the owner's timeout, not the hold */
+	bool has_counters;             /* nf_conntrack_acct */
 	uint64_t bytes[2], packets[2]; /* original, reply */
 };
 

@@ -13,7 +13,7 @@ int fuzz_config(const uint8_t *data, size_t size);
 int fuzz_config(const uint8_t *data, size_t size)
 {
 	struct config config, again;
-	struct config_error error = { .line = 0 };
+	struct config_error error = {.line = 0};
 	char line[800], *text, *second;
 
 	config_init(&config);

@@ -26,7 +26,7 @@ static void on_chunk(void *arg, char type, const char *data, size_t len)
 
 int fuzz_control(const uint8_t *data, size_t size)
 {
-	struct answer answer = { .ends = 0 };
+	struct answer answer = {.ends = 0};
 	struct fake_node fake;
 	struct talk *talk = malloc(sizeof(*talk));
 
