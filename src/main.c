@@ -1,4 +1,5 @@
 /* main.c: the table of contents: stages up in order, down in reverse, nothing else */
+#include "base/caps.h"
 #include "base/log.h"
 #include "cluster/mute.h"
 #include "cluster/vip.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/stat.h>
 
 #define DEFAULT_CONFIG "/etc/flowkeep/flowkeep.conf"
@@ -125,17 +125,23 @@ static int release(const char *ifname, const char *file)
 	struct config config;
 	struct config_error error;
 	char serial[17] = "";
-	int status = mute_release(ifname);
+	int status = 0;
+	int failed;
 
-	if (status < 0)
-		fprintf(stderr, "flowkeepd: cannot take the mute off %s: %s\n", ifname, strerror(-status));
 	/* Without a configuration only the mute is known. */
 	if (config_load(file, &config, &error) == 0 && node_serial(&config, serial) == 0) {
-		int e = vip_release(&config, ifname, serial);
-
-		if (e < 0)
-			fprintf(stderr, "flowkeepd: cannot restore %s: %s\n", ifname, strerror(-e));
-		status = status < 0 ? status : e;
+		failed = vip_release(&config, ifname, serial);
+		if (failed < 0)
+			fprintf(stderr, "flowkeepd: cannot restore %s: %s\n", ifname,
+				strerror(-failed));
+		status = failed;
+	}
+	/* Last, so that no frame leaves with the virtual MAC. */
+	failed = mute_release(ifname);
+	if (failed < 0) {
+		fprintf(stderr, "flowkeepd: cannot take the mute off %s: %s\n", ifname,
+			strerror(-failed));
+		status = failed;
 	}
 	return status < 0 ? 1 : 0;
 }
@@ -145,21 +151,12 @@ static void drop_capabilities(void)
 {
 	static const cap_value_t keep[] = { CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF, CAP_PERFMON,
 					    CAP_SYS_NICE, CAP_IPC_LOCK };
-	cap_t now = cap_get_proc();
-	cap_t less = cap_init();
+	static const cap_value_t dormant[] = { CAP_SYS_ADMIN };
+	int error = caps_keep(keep, sizeof(keep) / sizeof(keep[0]), dormant,
+			      sizeof(dormant) / sizeof(dormant[0]));
 
-	for (size_t i = 0; now && less && i < sizeof(keep) / sizeof(keep[0]); i++) {
-		cap_flag_value_t has = CAP_CLEAR;
-
-		if (cap_get_flag(now, keep[i], CAP_PERMITTED, &has) == 0 && has == CAP_SET) {
-			cap_set_flag(less, CAP_PERMITTED, 1, &keep[i], CAP_SET);
-			cap_set_flag(less, CAP_EFFECTIVE, 1, &keep[i], CAP_SET);
-		}
-	}
-	if (!now || !less || cap_set_proc(less) < 0)
-		log_warn("main", "capabilities are not dropped");
-	cap_free(now);
-	cap_free(less);
+	if (error)
+		log_warnx("main", "capabilities are not dropped: %s", strerror(-error));
 }
 
 static void on_stop(void *arg)

@@ -58,11 +58,20 @@ static void on_disturbance(void *arg)
 		sync_on_disturbance(node->sync, loop_now(node->loop));
 }
 
+static void on_link_up(void *arg)
+{
+	struct node *node = arg;
+
+	if (node->runtime)
+		runtime_repair(node->runtime);
+}
+
 static const struct runtime_ops runtime_doors = {
 	.on_role = on_role,
 	.on_members = on_members,
 	.on_history = on_history,
 	.on_disturbance = on_disturbance,
+	.on_link_up = on_link_up,
 };
 
 static void on_tick(void *arg)

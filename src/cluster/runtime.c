@@ -1,6 +1,7 @@
 /* runtime.c: starts, runs and ends the heartbeat thread */
 #include "cluster/runtime_impl.h"
 
+#include "base/caps.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "cluster/vip.h"
@@ -18,7 +19,6 @@
 /* gratuitous ARP: `arps` and `arps-interval` of fortios-facts 1.2 at their defaults. */
 #define ANNOUNCE_COUNT 5
 #define ANNOUNCE_NS    SEC(8)
-#define ENSURE_NS      SEC(5)
 
 static uint64_t hash_vmac_table(const struct config *config)
 {
@@ -175,17 +175,6 @@ static void on_timer(void *arg)
 	(void)arg; /* the hook after it steps */
 }
 
-static void on_ensure(void *arg)
-{
-	struct runtime *rt = arg;
-	int repaired = mute_ensure(rt->mute);
-
-	if (repaired > 0)
-		log_warnx("cluster", "somebody had removed the mute from %d interfaces: it is back",
-			  repaired);
-	timer_set(rt->ensure, mono_add(loop_now(rt->loop), ENSURE_NS));
-}
-
 static void *thread_main(void *arg)
 {
 	struct runtime *rt = arg;
@@ -219,6 +208,8 @@ static int start_thread(struct runtime *rt)
 static void fini(struct runtime *rt)
 {
 	paths_close(rt);
+	if (rt->mute_watch)
+		mute_watch_close(rt->mute_watch);
 	if (rt->probe)
 		probe_close(rt->probe);
 	if (rt->announce)
@@ -227,7 +218,6 @@ static void fini(struct runtime *rt)
 		mute_close(rt->mute);
 	seal_free(rt->seal);
 	timer_free(rt->timer);
-	timer_free(rt->ensure);
 	loop_free(rt->loop);
 	pthread_mutex_destroy(&rt->lock);
 	free(rt);
@@ -237,15 +227,23 @@ static int open_all(struct runtime *rt)
 {
 	const struct config *config = &rt->config.config;
 	const char *vips[CONFIG_IFACE_MAX];
+	unsigned count = 0;
 	int error;
 
 	for (unsigned i = 0; i < config->iface_count; i++)
-		vips[i] = config->iface[i].name;
-	error = mute_open(rt->config.backend, vips, config->iface_count, &rt->mute);
+		if (config->iface[i].ip_count || config->iface[i].ip6_count)
+			vips[count++] = config->iface[i].name;
+	/* Looking an earlier attachment up by its number is the one thing that needs it. */
+	caps_raise(CAP_SYS_ADMIN, true);
+	error = mute_open(rt->config.backend, vips, count, &rt->mute);
+	caps_raise(CAP_SYS_ADMIN, false);
 	if (error) {
 		log_errx("cluster", "cannot mute the data interfaces: %s", strerror(-error));
 		return error;
 	}
+	error = mute_watch_open(rt->pipeline, rt->mute, &rt->mute_watch);
+	if (error)
+		return error;
 	/* A missing interface must not keep the others from being protected. */
 	vip_apply(config, NULL);
 	error = announce_open(rt->loop, config, &rt->announce);
@@ -275,7 +273,6 @@ int runtime_start(struct loop *pipeline, const struct runtime_config *config,
 	pthread_mutex_init(&rt->lock, NULL);
 	rt->loop = loop_new();
 	rt->timer = timer_new(rt->loop, "cluster", on_timer, rt);
-	rt->ensure = timer_new(rt->loop, "mute check", on_ensure, rt);
 	memcpy(seal.serial, config->serial, sizeof(seal.serial));
 	rt->seal = seal_new(&seal);
 	error = open_all(rt);
@@ -292,7 +289,6 @@ int runtime_start(struct loop *pipeline, const struct runtime_config *config,
 	runtime_cluster_config(&config->config, config->serial, config->incarnation, &cluster);
 	cluster_init(&rt->cluster, &cluster, &cluster_doors, rt, mono_read(),
 		     adopted.is_forwarding, adopted.term);
-	timer_set(rt->ensure, mono_add(mono_read(), ENSURE_NS));
 	publish(rt, mono_read());
 	error = start_thread(rt);
 	if (error) {
@@ -319,6 +315,16 @@ void runtime_stop(struct runtime *rt)
 	loop_post(rt->loop, leave, rt);
 	pthread_join(rt->thread, NULL);
 	fini(rt);
+}
+
+void runtime_repair(struct runtime *rt)
+{
+	int repaired = mute_ensure(rt->mute);
+
+	if (repaired < 0)
+		log_errx("cluster", "cannot mute again: %s", strerror(-repaired));
+	else
+		vip_apply(&rt->config.config, NULL);
 }
 
 void runtime_get(struct runtime *rt, struct runtime_state *ret_state)

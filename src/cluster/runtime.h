@@ -43,6 +43,8 @@ struct runtime_ops {
 	void (*on_history)(void *arg, const char *text);
 	/* A monitored interface or one with virtual addresses lost its link. */
 	void (*on_disturbance)(void *arg);
+	/* One with virtual addresses got a link, maybe as a new device: see runtime_repair(). */
+	void (*on_link_up)(void *arg);
 };
 
 struct runtime_link {
@@ -69,6 +71,9 @@ int runtime_start(struct loop *pipeline, const struct runtime_config *config,
 		  const struct runtime_ops *ops, void *arg, struct runtime **ret_runtime);
 /* Resigns if somebody can follow, ends the thread. The attachment and an unbounded lease stay. */
 void runtime_stop(struct runtime *rt);
+/* Mutes again, then puts up again, what disappeared and came back. Waits for the kernel's RTNL
+ * lock, so it runs on the pipeline and never on the heartbeat thread. */
+void runtime_repair(struct runtime *rt);
 void runtime_get(struct runtime *rt, struct runtime_state *ret_state);
 void runtime_set_ready(struct runtime *rt, uint64_t term, bool is_ready);
 void runtime_set_sessions(struct runtime *rt, uint64_t sessions);

@@ -37,7 +37,7 @@ struct runtime {
 	struct linkmon *linkmon;
 	struct hook *hook;
 	struct timer *timer;
-	struct timer *ensure;
+	struct mute_watch *mute_watch; /* on the pipeline's loop */
 	struct path paths[PATH_MAX_COUNT];
 	unsigned path_count;
 	struct drop_counts drops;
@@ -70,5 +70,6 @@ void runtime_tell_role(struct runtime *rt, enum member_state state, const char *
 void runtime_tell_history(struct runtime *rt, const char *text);
 void runtime_tell_members(struct runtime *rt);
 void runtime_tell_disturbance(struct runtime *rt);
+void runtime_tell_link_up(struct runtime *rt);
 
 #endif

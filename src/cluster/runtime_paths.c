@@ -146,8 +146,8 @@ static void on_link(void *arg, unsigned index, bool is_up)
 		failures += rt->paths[i].is_monitored && !rt->paths[i].is_up;
 		has_trouble |= rt->paths[i].is_hbdev && !rt->paths[i].is_up;
 	}
-	if (path->has_vip)
-		mute_ensure(rt->mute);
+	if (path->has_vip && is_up)
+		runtime_tell_link_up(rt);
 	cluster_on_path_trouble(&rt->cluster, has_trouble);
 	cluster_on_failures(&rt->cluster, loop_now(rt->loop), failures);
 }
@@ -170,7 +170,8 @@ int paths_open(struct runtime *rt)
 	for (unsigned i = 0; i < config->ha.hbdev_count; i++)
 		path_named(rt, config->ha.hbdev[i].name)->is_hbdev = true;
 	for (unsigned i = 0; i < config->iface_count; i++)
-		path_named(rt, config->iface[i].name)->has_vip = true;
+		if (config->iface[i].ip_count || config->iface[i].ip6_count)
+			path_named(rt, config->iface[i].name)->has_vip = true;
 	for (unsigned i = 0; i < config->ha.monitor_count; i++)
 		path_named(rt, config->ha.monitor[i])->is_monitored = true;
 	for (unsigned i = 0; i < rt->path_count; i++) {

@@ -11,7 +11,7 @@
 struct news {
 	const struct runtime_ops *ops; /* not the runtime: it may be gone before this arrives */
 	void *arg;
-	enum { NEWS_ROLE, NEWS_HISTORY, NEWS_MEMBERS, NEWS_DISTURBANCE } what;
+	enum { NEWS_ROLE, NEWS_HISTORY, NEWS_MEMBERS, NEWS_DISTURBANCE, NEWS_LINK_UP } what;
 	enum member_state state;
 	char primary[17];
 	uint64_t term;
@@ -37,6 +37,9 @@ static void deliver(void *arg)
 		break;
 	case NEWS_DISTURBANCE:
 		ops->on_disturbance(news->arg);
+		break;
+	case NEWS_LINK_UP:
+		ops->on_link_up(news->arg);
 		break;
 	}
 	free(news);
@@ -87,6 +90,14 @@ void runtime_tell_disturbance(struct runtime *rt)
 	struct news *news = news_new(rt);
 
 	news->what = NEWS_DISTURBANCE;
+	loop_post(rt->pipeline, deliver, news);
+}
+
+void runtime_tell_link_up(struct runtime *rt)
+{
+	struct news *news = news_new(rt);
+
+	news->what = NEWS_LINK_UP;
 	loop_post(rt->pipeline, deliver, news);
 }
 
