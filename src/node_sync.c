@@ -83,6 +83,11 @@ static int op_kernel_timeout(void *arg, const struct ct *key, uint32_t seconds, 
 	return ct_inject_timeout(((struct node *)arg)->inject, key, seconds, cookie);
 }
 
+static int op_kernel_renew(void *arg, const struct ct *ct, uint32_t seconds, uint64_t cookie)
+{
+	return ct_inject_renew(((struct node *)arg)->inject, ct, seconds, cookie);
+}
+
 static int op_kernel_has(void *arg, const struct ct *key)
 {
 	struct node *node = arg;
@@ -145,6 +150,7 @@ static const struct sync_ops sync_doors = {
 	.kernel_put = op_kernel_put,
 	.kernel_delete = op_kernel_delete,
 	.kernel_timeout = op_kernel_timeout,
+	.kernel_renew = op_kernel_renew,
 	.kernel_has = op_kernel_has,
 	.wants = op_wants,
 	.start_dump = op_start_dump,

@@ -99,6 +99,10 @@ int ct_inject_delete(struct ct_inject *inject, const struct ct *key, uint64_t co
  * IPS_FIXED_TIMEOUT, or their first packet would end them; CT_HOLD_S runs on. */
 int ct_inject_timeout(struct ct_inject *inject, const struct ct *key, uint32_t seconds,
 		      uint64_t cookie);
+/* Makes a GRE session anew with this fixed timeout and the copy bit: two requests, two verdicts. Its
+ * next packet clears the bit and raises an event, which is how one learns that it lives. */
+int ct_inject_renew(struct ct_inject *inject, const struct ct *ct, uint32_t seconds,
+		    uint64_t cookie);
 void ct_inject_flush(struct ct_inject *inject);
 struct ct_inject_stats ct_inject_stats(const struct ct_inject *inject);
 

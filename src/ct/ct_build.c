@@ -214,13 +214,13 @@ static void put_state(struct nlmsghdr *nlh, uint32_t copy_bit, const struct ct *
 			   ct->seq_reply_after);
 }
 
-void ct_build_create(struct nlmsghdr *nlh, uint32_t copy_bit, const struct ct *ct)
+void ct_build_create(struct nlmsghdr *nlh, uint32_t copy_bit, const struct ct *ct, uint32_t hold_s)
 {
 	put_nfgen(nlh, ct->l3);
 	put_orig(nlh, ct);
 	put_create_reply(nlh, ct);
 	put_zone(nlh, ct);
-	mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(CT_HOLD_S));
+	mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(hold_s));
 	/* An injected GRE entry has proto.gre.timeout 0 and would end with its first packet. */
 	put_state(nlh, copy_bit, ct, ct->l4 == IPPROTO_GRE ? IPS_FIXED_TIMEOUT : 0, 0);
 	if (HAS(ct, CT_HELPER)) {

@@ -102,9 +102,27 @@ int ct_inject_copy(struct ct_inject *inject, enum ct_op op, const struct ct *ct,
 	if (nlh == NULL)
 		return -EAGAIN;
 	if (op == CT_OP_CREATE)
-		ct_build_create(nlh, inject->copy_bit, ct);
+		ct_build_create(nlh, inject->copy_bit, ct, CT_HOLD_S);
 	else
 		ct_build_update(nlh, inject->copy_bit, ct);
+	nl_batch_end(inject->batch, nlh);
+	return 0;
+}
+
+int ct_inject_renew(struct ct_inject *inject, const struct ct *ct, uint32_t seconds,
+		    uint64_t cookie)
+{
+	struct nlmsghdr *nlh;
+	int error = ct_inject_delete(inject, ct, cookie);
+
+	if (error)
+		return error;
+	/* In the buffer of the delete: a packet can slip between the two for microseconds. */
+	nlh = inject_begin(inject, CT_OP_CREATE, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL,
+			   cookie);
+	if (nlh == NULL)
+		return -EAGAIN;
+	ct_build_create(nlh, inject->copy_bit, ct, seconds);
 	nl_batch_end(inject->batch, nlh);
 	return 0;
 }

@@ -22,7 +22,8 @@ int ct_parse(const struct nlmsghdr *nlh, bool is_dump, uint32_t copy_bit, struct
 /* nlmsg_type of a ctnetlink request, message IPCTNL_MSG_CT_*. */
 uint16_t ct_msg_type(unsigned message);
 /* Each appends the nfgenmsg and attributes to a message with an empty body. */
-void ct_build_create(struct nlmsghdr *nlh, uint32_t copy_bit, const struct ct *ct);
+void ct_build_create(struct nlmsghdr *nlh, uint32_t copy_bit, const struct ct *ct,
+		     uint32_t hold_s);
 void ct_build_update(struct nlmsghdr *nlh, uint32_t copy_bit, const struct ct *ct);
 void ct_build_key(struct nlmsghdr *nlh, const struct ct *key);
 void ct_build_timeout(struct nlmsghdr *nlh, const struct ct *key, uint32_t seconds);

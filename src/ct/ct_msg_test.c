@@ -141,7 +141,7 @@ static void create_says_nat_by_attribute(void **state)
 	unsigned nat = 0;
 
 	(void)state;
-	ct_build_create(nlh, COPY_BIT, &ct);
+	ct_build_create(nlh, COPY_BIT, &ct, CT_HOLD_S);
 	seen = parsed(nlh);
 	/* The reply tuple of a create is the plain inverse. */
 	want.has &=
@@ -228,7 +228,7 @@ static void parser_survives_damage(void **state)
 	uint32_t len;
 
 	(void)state;
-	ct_build_create(nlh, COPY_BIT, &ct);
+	ct_build_create(nlh, COPY_BIT, &ct, CT_HOLD_S);
 	len = nlh->nlmsg_len;
 	for (uint32_t cut = MNL_NLMSG_HDRLEN; cut < len; cut++) {
 		struct nlmsghdr *copy = malloc(cut);

@@ -69,12 +69,28 @@ void apply_on_dump_done(struct sync *s, mono_t now)
 static void on_refusal(struct sync *s, mono_t now, struct store_entry *entry, enum ct_op op,
 		       int error)
 {
+	struct ct ct;
+
 	if (op == CT_OP_CREATE && error == -EEXIST)
 		entry->flags |= ENTRY_IN_KERNEL;
 	else
 		entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
 	entry->attempts++;
-	if ((error == -EEXIST || error == -ENOENT) && entry->attempts < ATTEMPTS) {
+	/* What the kernel will not update it takes anew. */
+	if (error == -EBUSY) {
+		store_read(s->store, entry, &ct);
+		apply_delete(s, &ct);
+	}
+	/* No such helper here: the session matters more than its helper. */
+	if (error == -EOPNOTSUPP && op == CT_OP_CREATE && entry->attempts < ATTEMPTS) {
+		store_read(s->store, entry, &ct);
+		CLEAR_HAS(&ct, CT_HELPER);
+		if (s->ops->kernel_put(s->arg, op, &ct, entry->hash) == 0)
+			s->in_flight++;
+		return;
+	}
+	if ((error == -EEXIST || error == -ENOENT || error == -EBUSY) &&
+	    entry->attempts < ATTEMPTS) {
 		s->stats.inject_retried++;
 		apply_put(s, now, entry);
 		return;

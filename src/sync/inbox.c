@@ -178,8 +178,10 @@ static void prove(struct sync *s, mono_t now, const struct sync_data *head)
 /* A new primary's stream: our own cursor means nothing until count and digest agree at rest. */
 static void adopt(struct sync *s, mono_t now, const struct sync_data *head, bool is_empty)
 {
-	if (!is_empty || !HAS(head, SYNC_DATA_COUNT) || HAS(head, SYNC_DATA_TO) ||
-	    !is_equal(s, head)) {
+	/* It reads its kernel's table first; inbox_step() waits a little, then asks. */
+	if (is_empty && !HAS(head, SYNC_DATA_COUNT))
+		return;
+	if (!is_empty || HAS(head, SYNC_DATA_TO) || !is_equal(s, head)) {
 		ask_walk(s, now);
 		return;
 	}

@@ -74,7 +74,8 @@ static bool say_frame(struct sync *s, mono_t now, struct store_cursor *cursor,
 	}
 	if (!entry)
 		cursor->position = store_head(s->store);
-	put_head(s, w, prev, !entry, to);
+	/* Before our own table is read nobody may call itself equal to it. */
+	put_head(s, w, prev, !entry && s->is_complete, to);
 	s->ops->frame_end(s->arg, SYNC_TYPE_DATA);
 	s->stats.frames_sent++;
 	if (!to)

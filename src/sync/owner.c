@@ -2,6 +2,7 @@
 #include "sync/sync_internal.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 
 static uint64_t next_version(const struct sync *s)
 {
@@ -46,6 +47,57 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 	outbox_mark(s, now, entry->len);
 }
 
+static uint32_t timeout_of(const struct ct *ct)
+{
+	return ct->timeout ? ct->timeout : 30;
+}
+
+/* The kernel cannot refresh a fixed timeout (kernel-facts section 3, ct.h), so we make the session
+ * anew three times within it, as long as its packets keep clearing the copy bit we set. */
+static int renew(struct sync *s, struct store_entry *entry, const struct ct *ct)
+{
+	int error = s->ops->kernel_renew(s->arg, ct, timeout_of(ct), entry->hash);
+
+	if (!error) {
+		s->in_flight += 2;
+		entry->flags |= ENTRY_FIXED;
+		entry->flags &= (uint16_t)~ENTRY_TOUCHED;
+	}
+	return error;
+}
+
+static void on_alive(struct sync *s, mono_t now, struct store_entry *entry)
+{
+	struct ct ct;
+
+	if (!(entry->flags & ENTRY_FIXED) || (entry->flags & ENTRY_TOUCHED))
+		return;
+	store_read(s->store, entry, &ct);
+	hashq_push(&s->renewals, entry->hash, mono_add(now, SEC(timeout_of(&ct)) / 3), false);
+}
+
+static void renew_due(struct sync *s, mono_t now, mono_t *wake)
+{
+	for (size_t n = s->renewals.count; n > 0; n--) {
+		struct hashq_item it = *hashq_peek(&s->renewals);
+		struct store_entry *entry;
+		struct ct ct;
+
+		hashq_pop(&s->renewals);
+		if (!mono_reached(now, it.due)) {
+			hashq_push(&s->renewals, it.hash, it.due, false);
+			sync_wake(wake, it.due);
+			continue;
+		}
+		entry = store_find_hash(s->store, it.hash);
+		if (!entry || (entry->flags & ENTRY_TOMB) || !(entry->flags & ENTRY_FIXED))
+			continue;
+		store_read(s->store, entry, &ct);
+		if (renew(s, entry, &ct) == -EAGAIN)
+			hashq_push(&s->renewals, it.hash, mono_add(now, MS(1)), false);
+	}
+}
+
 void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 {
 	struct store_entry *entry = store_find(s->store, &seen->ct);
@@ -68,6 +120,8 @@ void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 		}
 		return;
 	}
+	if (entry)
+		on_alive(s, now, entry);
 	keep(s, now, seen, entry);
 }
 
@@ -80,6 +134,18 @@ void owner_on_dump_done(struct sync *s, mono_t now)
 		if (!(e->flags & ENTRY_TOMB) && e->stamp != s->stamp)
 			fence_doom(s, now, e, true);
 	}
+}
+
+static int give_timeout(struct sync *s, struct store_entry *entry, const struct ct *ct)
+{
+	int error;
+
+	if (ct->l4 == IPPROTO_GRE)
+		return renew(s, entry, ct);
+	error = s->ops->kernel_timeout(s->arg, ct, timeout_of(ct), entry->hash);
+	if (!error)
+		s->in_flight++;
+	return error;
 }
 
 /* After a takeover the copies nobody has spoken on yet get their owner's timeout back. */
@@ -97,12 +163,10 @@ static void sweep(struct sync *s, mono_t *wake, mono_t now)
 		}
 		if (!(entry->flags & (ENTRY_TOMB | ENTRY_TOUCHED))) {
 			store_read(s->store, entry, &ct);
-			if (s->ops->kernel_timeout(s->arg, &ct, ct.timeout ? ct.timeout : 30,
-						   entry->hash) == -EAGAIN) {
+			if (give_timeout(s, entry, &ct) == -EAGAIN) {
 				sync_wake(wake, mono_add(now, MS(1)));
 				return;
 			}
-			s->in_flight++;
 		}
 		store_cursor_pass(&s->sweep, entry);
 	}
@@ -127,5 +191,6 @@ void owner_step(struct sync *s, mono_t now, mono_t *wake)
 	if (s->is_sweeping)
 		sweep(s, wake, now);
 	owner_dump(s);
+	renew_due(s, now, wake);
 	fence_step(s, now, wake);
 }

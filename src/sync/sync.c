@@ -29,6 +29,7 @@ void sync_free(struct sync *s)
 		return;
 	hashq_clear(&s->fence);
 	hashq_clear(&s->retry);
+	hashq_clear(&s->renewals);
 	store_cursor_fini(&s->group);
 	store_cursor_fini(&s->sweep);
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
@@ -60,6 +61,8 @@ void sync_on_role(struct sync *s, mono_t now, enum sync_role role, const char *p
 
 	if (role == old && term == s->term && strcmp(primary, s->primary) == 0)
 		return;
+	if (role != old && s->is_dumping)
+		s->stamp++;
 	s->role = role;
 	s->term = term;
 	memset(s->primary, 0, sizeof(s->primary));
@@ -75,10 +78,12 @@ void sync_on_role(struct sync *s, mono_t now, enum sync_role role, const char *p
 		break;
 	case SYNC_PRIMARY:
 		drop_retries(s);
+		s->is_walking = false;
 		outbox_begin(s, now);
 		if (old != SYNC_PRIMARY) {
 			begin_sweep(s);
 			s->is_dump_wanted = true;
+			s->is_complete = false;
 		}
 		break;
 	case SYNC_SECONDARY:
@@ -150,14 +155,24 @@ void sync_on_dump_done(struct sync *s, mono_t now, int error)
 	if (!s->is_dumping)
 		return;
 	s->is_dumping = false;
-	if (error)
+	if (error) {
 		s->is_dump_wanted = true;
-	else if (s->dump_stamp != s->stamp)
-		return; /* a walk has begun since: it repairs more than the dump could */
-	else if (s->role == SYNC_PRIMARY)
+		return;
+	}
+	/* A walk or another role has begun since: what the dump marked means nothing there. */
+	if (s->dump_stamp != s->stamp)
+		return;
+	switch (s->role) {
+	case SYNC_PRIMARY:
+		s->is_complete = true;
 		owner_on_dump_done(s, now);
-	else if (s->role == SYNC_SECONDARY)
+		break;
+	case SYNC_SECONDARY:
 		apply_on_dump_done(s, now);
+		break;
+	case SYNC_IDLE:
+		break;
+	}
 }
 
 void sync_on_overrun(struct sync *s, mono_t now)

@@ -43,6 +43,8 @@ struct sync_ops {
 	int (*kernel_put)(void *arg, enum ct_op op, const struct ct *ct, uint64_t cookie);
 	int (*kernel_delete)(void *arg, const struct ct *key, uint64_t cookie);
 	int (*kernel_timeout)(void *arg, const struct ct *key, uint32_t seconds, uint64_t cookie);
+	/* Makes a session with a fixed timeout anew (ct_inject_renew()): two verdicts. */
+	int (*kernel_renew)(void *arg, const struct ct *ct, uint32_t seconds, uint64_t cookie);
 	/* Is this key in our kernel? 1, 0 or negative errno; for deletes that were parked. */
 	int (*kernel_has)(void *arg, const struct ct *key);
 	/* Does this session deserve to travel? (filter room) */

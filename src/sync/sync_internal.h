@@ -71,8 +71,10 @@ struct sync {
 
 	/* owner */
 	struct hashq fence;
+	struct hashq renewals;    /* GRE that was alive at its last renewal */
 	mono_t settled_at;        /* until then deletes are parked */
 	bool is_dump_wanted, is_dumping;
+	bool is_complete;         /* the kernel's table has been read since we are primary */
 	uint64_t dump_head;       /* store head when the dump began */
 	uint32_t dump_stamp;
 	struct store_cursor sweep; /* timeouts after a takeover, copy bits after a demotion */

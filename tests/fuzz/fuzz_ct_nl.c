@@ -17,7 +17,7 @@ static void check_builds(const struct ct *ct)
 	_Alignas(8) char room[MNL_NLMSG_HDRLEN + CT_BUILD_ROOM];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(room);
 
-	ct_build_create(nlh, COPY_BIT, ct);
+	ct_build_create(nlh, COPY_BIT, ct, CT_HOLD_S);
 	FUZZ_CHECK(nlh->nlmsg_len <= sizeof(room));
 	nlh = mnl_nlmsg_put_header(room);
 	ct_build_update(nlh, COPY_BIT, ct);

@@ -159,7 +159,7 @@ static void write_ct_nl(const char *base)
 		*what = 4; /* see fuzz_ct_nl.c: from a dump */
 		save(base, "ct_nl", rows[i].name, "-update", what, len);
 		nlh = mnl_nlmsg_put_header(room);
-		ct_build_create(nlh, 1 << 15, &ct);
+		ct_build_create(nlh, 1 << 15, &ct, CT_HOLD_S);
 		len = mnl_nlmsg_get_payload_len(nlh) + 1;
 		*what = 2;
 		save(base, "ct_nl", rows[i].name, "-create", what, len);
