@@ -26,6 +26,8 @@ struct client {
 	char *out;
 	size_t out_start, out_end, out_size;
 	bool is_lost; /* fell too far behind, or the socket broke */
+	bool is_saying_why;
+	bool is_full; /* chunks were dropped: the list is given up before the loop sleeps */
 	struct talk talk;
 };
 
@@ -78,10 +80,10 @@ static void client_chunk(void *arg, char type, const char *data, size_t len)
 	struct client *client = arg;
 	uint8_t head[FRAME_CHUNK_HEAD];
 
-	if (client->is_lost)
+	if (client->is_lost || client->is_full)
 		return;
-	if (unread(client) + len + sizeof(head) > CONTROL_OUTPUT_MAX) {
-		client->is_lost = true;
+	if (!client->is_saying_why && unread(client) + len + sizeof(head) > CONTROL_OUTPUT_MAX) {
+		client->is_full = true;
 		return;
 	}
 	frame_chunk_head(head, type, len);
@@ -89,6 +91,16 @@ static void client_chunk(void *arg, char type, const char *data, size_t len)
 	client_append(client, data, len);
 	if (unread(client) > CONTROL_PAUSE_BYTES)
 		talk_pause(&client->talk, true);
+}
+
+/* Not where it is noticed: that is inside of a row of the walk that has to be cancelled. */
+static void client_give_up(struct client *client)
+{
+	client->is_full = false;
+	/* What is said now is short; it may pass the limit. */
+	client->is_saying_why = true;
+	talk_give_up(&client->talk, "the reader is too slow: the list is not complete");
+	client->is_saying_why = false;
 }
 
 static void client_send(struct client *client)
@@ -191,6 +203,8 @@ static void control_before_sleep(void *arg)
 	list_for_each_safe (it, &control->clients) {
 		struct client *client = container_of(it, struct client, link);
 
+		if (client->is_full)
+			client_give_up(client);
 		if (unread(client) == 0 && !client->is_lost)
 			continue;
 		client_send(client);

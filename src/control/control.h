@@ -34,7 +34,7 @@ enum {
 	CONTROL_REQUEST_MAX = 256 * 1024,     /* a full configuration is below 100 kB */
 	CONTROL_PAUSE_BYTES = 256 * 1024,     /* unread output at which a list pauses, */
 	CONTROL_RESUME_BYTES = 64 * 1024,     /* and goes on */
-	CONTROL_OUTPUT_MAX = 8 * 1024 * 1024, /* unread output at which a client is let go */
+	CONTROL_OUTPUT_MAX = 8 * 1024 * 1024, /* unread output at which a list is given up */
 	CONTROL_WHY = 200,
 };
 

@@ -247,6 +247,45 @@ static void control_pauses_a_list_nobody_reads(void **state)
 	world_close(&w);
 }
 
+static void control_gives_up_a_list_it_cannot_pause(void **state)
+{
+	struct control_ops ops = fake_ops;
+	struct world w;
+	static char out[CONTROL_OUTPUT_MAX + 1024 * 1024];
+	size_t len = 0;
+	int fd;
+
+	(void)state;
+	world_open(&w);
+	control_close(w.control);
+	ops.pause_sessions = NULL;
+	assert_int_equal(control_open(w.loop, w.path, &ops, &w.fake, &w.control), 0);
+	w.fake.sessions = 300000;
+	fd = dial(&w);
+	ask(fd, list_request);
+	for (unsigned i = 0; i < 400 && (i < 3 || w.fake.is_walking); i++) {
+		turn(&w, 1);
+		fake_walk(&w.fake, 1000);
+	}
+	assert_int_equal(w.fake.cancels, 1);
+	/* What had been written still arrives, and then why there is no more. */
+	for (unsigned i = 0;
+	     i < 10000 && !(len > 6 && memcmp(out + len - 6, "x\0\0\0\1\1", 6) == 0); i++) {
+		ssize_t n = read(fd, out + len, sizeof(out) - len);
+
+		assert_true(n != 0);
+		len += n > 0 ? (size_t)n : 0;
+		turn(&w, 1);
+	}
+	assert_memory_equal(out + len - 6, "x\0\0\0\1\1", 6);
+	assert_non_null(memmem(out + len - 100, 100, "too slow", 8));
+	/* The connection goes on. */
+	ask(fd, status_request);
+	assert_true(gather(&w, fd, out, sizeof(out)) > 11);
+	close(fd);
+	world_close(&w);
+}
+
 static void control_cancels_the_list_of_a_reader_that_left(void **state)
 {
 	struct world w;
@@ -356,6 +395,7 @@ int main(void)
 		cmocka_unit_test(control_tells_what_is_wrong_with_a_request),
 		cmocka_unit_test(control_lets_a_crowd_wait),
 		cmocka_unit_test(control_pauses_a_list_nobody_reads),
+		cmocka_unit_test(control_gives_up_a_list_it_cannot_pause),
 		cmocka_unit_test(control_cancels_the_list_of_a_reader_that_left),
 		cmocka_unit_test(control_takes_over_a_dead_socket_only),
 		cmocka_unit_test(statements_complete_from_the_key_table),

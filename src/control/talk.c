@@ -218,3 +218,11 @@ void talk_fini(struct talk *talk)
 		talk->ops->cancel_sessions(talk->node, talk->walk);
 	talk->list = NULL;
 }
+
+void talk_give_up(struct talk *talk, const char *why)
+{
+	talk_fini(talk);
+	talk->held = 0;
+	command_refuse(&talk->call, "%s", why);
+	finish(talk, CONTROL_REFUSED);
+}

@@ -32,6 +32,9 @@ void talk_request(struct talk *talk, const char *json, size_t len);
 bool talk_is_busy(const struct talk *talk);
 /* The reader is slow, or not any more. */
 void talk_pause(struct talk *talk, bool is_paused);
+/* The reader did not keep up and cannot be waited for: ends the reply with this error. Chunks that
+ * were held back are forgotten. */
+void talk_give_up(struct talk *talk, const char *why);
 /* The reader went away. */
 void talk_fini(struct talk *talk);
 
