@@ -24,6 +24,7 @@ struct store {
 	uint64_t digest;
 	uint64_t head;
 	struct list by_version;
+	struct store_entry *placed;  /* last one placed below the head, where a walk goes on */
 	struct store_cursor tomb_at; /* no tombstones before it */
 };
 
@@ -226,11 +227,19 @@ static uint64_t digest_of(const struct store *store, const void *obj)
 	return keyed_hash(store->keys.digest, bytes, wbuf_len(&w));
 }
 
-/* Keeps the list in version order; nearly always the tail. */
+/* Keeps the list in version order. Changes come at the tail. A walk over a table that is here already
+ * comes in rising order from far below: searching from the tail each time would be quadratic. */
 static void place(struct store *store, struct store_entry *entry)
 {
+	uint64_t version = entry->node.version;
 	struct list *at = &store->by_version;
 
+	if (version < store->head && store->placed && store->placed->node.version <= version) {
+		at = store->placed->node.link.next;
+		while (at != &store->by_version && (node_of(at)->version == STORE_IS_CURSOR ||
+						    node_of(at)->version <= version))
+			at = at->next;
+	}
 	while (at->prev != &store->by_version) {
 		struct store_node *before = node_of(at->prev);
 
@@ -244,6 +253,15 @@ static void place(struct store *store, struct store_entry *entry)
 		at = at->prev;
 	}
 	list_add_before(at, &entry->node.link);
+	if (version < store->head)
+		store->placed = entry;
+}
+
+static void take_out(struct store *store, struct store_entry *entry)
+{
+	list_del(&entry->node.link);
+	if (store->placed == entry)
+		store->placed = NULL;
 }
 
 static void set_version(struct store *store, struct store_entry *entry, uint64_t version)
@@ -274,7 +292,7 @@ int store_put(struct store *store, const void *obj, uint64_t version,
 	len = wbuf_len(&w);
 	key_len = encode_key(store, obj, key, sizeof(key), &key_bytes_at) - key_bytes_at;
 	if (old) {
-		list_del(&old->node.link);
+		take_out(store, old);
 		store->digest -= old->digest;
 		if (old->flags & ENTRY_TOMB) {
 			store->tombs--;
@@ -320,7 +338,7 @@ void store_remove(struct store *store, struct store_entry *entry, uint64_t versi
 
 	/* The key fields begin the encoding: the tombstone is their mask and their bytes. */
 	wbuf_varint(&w, key_mask);
-	list_del(&entry->node.link);
+	take_out(store, entry);
 	if (!(entry->flags & ENTRY_TOMB)) {
 		store->live--;
 		store->tombs++;
@@ -340,7 +358,7 @@ void store_remove(struct store *store, struct store_entry *entry, uint64_t versi
 void store_drop(struct store *store, struct store_entry *entry)
 {
 	unchain(store, entry);
-	list_del(&entry->node.link);
+	take_out(store, entry);
 	store->digest -= entry->digest;
 	if (entry->flags & ENTRY_TOMB)
 		store->tombs--;
