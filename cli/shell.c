@@ -346,7 +346,7 @@ int shell_learn_hostname(struct shell *shell)
 
 	status = json_loads(all.text ? all.text : "", 0, NULL);
 	name = json_string_value(json_object_get(json_object_get(status, "local"), "hostname"));
-	snprintf(shell->hostname, sizeof(shell->hostname), "%s", name ? name : "flowkeep");
+	snprintf(shell->hostname, sizeof(shell->hostname), "%s", name && *name ? name : "flowkeep");
 	json_decref(status);
 	free(all.text);
 	return err < 0 ? err : 0;

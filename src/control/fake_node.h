@@ -16,6 +16,7 @@ struct fake_node {
 	enum member_state state;
 	bool has_primary;
 	bool has_lost; /* the other member is dead */
+	bool is_standalone;
 	bool is_forced;
 	unsigned sessions; /* rows of a list beyond the few that differ */
 	unsigned given;    /* rows given so far */
@@ -33,6 +34,8 @@ static void fake_get_ha(void *node, struct ha_view *v)
 {
 	struct fake_node *fake = node;
 
+	if (fake->is_standalone)
+		return;
 	v->mode = HA_ACTIVE_PASSIVE;
 	snprintf(v->group_name, sizeof(v->group_name), "lab");
 	v->group_id = 7;

@@ -317,12 +317,24 @@ static void show_local(struct render *r, const struct ha_view *view)
 	render_close(r);
 }
 
+/* Without a cluster there are no members, but still a name for prompts and scripts. */
+static void name_standalone(struct ha_view *view, const struct config *config)
+{
+	struct ha_member_view *m = &view->members[0];
+
+	if (view->member_count > 0)
+		return;
+	memcpy(m->hostname, config->global.hostname, sizeof(m->hostname));
+	memcpy(m->serial, config->global.serial, sizeof(m->serial));
+}
+
 enum control_exit show_ha_status(struct command_call *call)
 {
 	struct render *r = &call->render;
 	struct ha_view *view = xcalloc(1, sizeof(*view));
 
 	call->ops->get_ha(call->node, view);
+	name_standalone(view, call->ops->get_config(call->node));
 	render_object(r, NULL);
 	show_health(r, view);
 	show_head(r, view);
