@@ -96,6 +96,7 @@ static void view_member(const struct runtime_state *s, unsigned i, struct ha_mem
 	m->age_ms = member->hb.age_ms + (uint64_t)(mono_sub(s->at, member->rx) / MS(1));
 	m->failures = member->hb.failures;
 	m->sessions = member->hb.sessions;
+	m->has_other_table = member->hb.vmac_table != s->cluster.config.vmac_table;
 	m->heard_ms = mono_sub(s->at, member->rx) / MS(1);
 	m->lost_s = -1;
 	if (!m->is_living && s->lost_at_ns[i])
@@ -346,6 +347,12 @@ static void cancel_sessions(void *arg, void *walk_arg)
 	free(walk);
 }
 
+static void pause_sessions(void *arg, void *walk, bool is_paused)
+{
+	(void)arg;
+	ct_dump_pause(((struct walk *)walk)->dump, is_paused);
+}
+
 static int force_failover(void *arg, bool is_forced, char *ret_why, size_t size)
 {
 	struct node *node = arg;
@@ -390,6 +397,7 @@ const struct control_ops node_control_ops = {
 	.get_session_count = get_session_count,
 	.start_sessions = start_sessions,
 	.cancel_sessions = cancel_sessions,
+	.pause_sessions = pause_sessions,
 	.force_failover = force_failover,
 	.get_config = get_config,
 	.apply = apply,

@@ -65,6 +65,8 @@ struct ct_capture_stats ct_capture_stats(const struct ct_capture *capture);
 int ct_dump_start(struct loop *loop, uint32_t copy_bit, ct_seen_fn *on_seen,
 		  void (*on_done)(void *arg, int error), void *arg, struct ct_dump **ret_dump);
 void ct_dump_cancel(struct ct_dump *dump);
+/* Pauses or goes on (nl_dump_pause()); legal from on_seen. */
+void ct_dump_pause(struct ct_dump *dump, bool is_paused);
 /* Entries in the kernel's table of this namespace, or negative errno. */
 int64_t ct_count(void);
 /* One session as the kernel has it now (`key`: key fields); 0, -ENOENT. Synchronous. */

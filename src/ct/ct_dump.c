@@ -67,3 +67,8 @@ void ct_dump_cancel(struct ct_dump *dump)
 	nl_dump_cancel(dump->nl);
 	free(dump);
 }
+
+void ct_dump_pause(struct ct_dump *dump, bool is_paused)
+{
+	nl_dump_pause(dump->nl, is_paused);
+}

@@ -18,6 +18,7 @@
 #include "base/loop.h"
 
 #include <libmnl/libmnl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -72,6 +73,9 @@ int nl_dump_start(struct loop *loop, const char *name, int bus, const struct nlm
 		  nl_msg_fn *on_msg, nl_done_fn *on_done, void *arg, struct nl_dump **ret_dump);
 /* Stops without on_done. */
 void nl_dump_cancel(struct nl_dump *dump);
+/* No further datagrams until told to go on (the one in hand is finished); legal from on_msg. The
+ * kernel keeps the dump's place meanwhile. */
+void nl_dump_pause(struct nl_dump *dump, bool is_paused);
 
 /* One synchronous request with its answer(s), for start-up and commands, never on a hot path.
  * NLM_F_REQUEST | NLM_F_ACK are added. */

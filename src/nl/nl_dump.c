@@ -34,6 +34,7 @@ struct nl_dump {
 	void *arg;
 	struct answer answer;
 	bool is_reading;
+	bool is_paused;
 	bool is_cancelled; /* while is_reading: freed when the reading returns */
 	_Alignas(NLMSG_ALIGNTO) char buffer[NL_DATAGRAM_MAX];
 };
@@ -117,7 +118,8 @@ static void dump_on_readable(void *arg, unsigned events)
 
 	(void)events;
 	dump->is_reading = true;
-	for (int i = 0; i < SLICE && n >= 0 && !dump->answer.is_end && !dump->is_cancelled; i++) {
+	for (int i = 0; i < SLICE && n >= 0 && !dump->answer.is_end && !dump->is_cancelled &&
+			!dump->is_paused; i++) {
 		n = receive(dump->socket, dump->buffer);
 		if (n > 0)
 			walk(dump->buffer, (size_t)n, dump->on_msg, dump->arg, &dump->is_cancelled,
@@ -183,6 +185,13 @@ void nl_dump_cancel(struct nl_dump *dump)
 	}
 	close_socket(dump);
 	free(dump);
+}
+
+void nl_dump_pause(struct nl_dump *dump, bool is_paused)
+{
+	dump->is_paused = is_paused;
+	if (dump->watch)
+		watch_set_events(dump->watch, is_paused ? 0 : LOOP_READ);
 }
 
 int nl_talk(int bus, struct nlmsghdr *request, nl_msg_fn *on_msg, void *arg)
