@@ -1,5 +1,5 @@
 /* faults.c: what may befall a node or a path, and the random run made of it */
-#include "sim.h"
+#include "node_sync.h"
 
 #include <stdlib.h>
 
@@ -180,6 +180,7 @@ void fault_heal_all(struct sim *sim)
 		struct node *n = &sim->nodes[i];
 
 		n->op_freeze = 0;
+		n->is_leaving = false;
 		if (n->is_running && n->is_frozen)
 			node_thaw(n);
 		node_boot(n);
@@ -233,6 +234,22 @@ static void draw_world(struct sim *sim)
 	sim->patience_ns = SEC(4) + 8 * interval * threshold;
 }
 
+static void draw_traffic(struct sim *sim)
+{
+	static const int64_t means[] = { MS(3), MS(10), MS(50), MS(400) };
+
+	if (!rng_chance(&sim->rng, 700))
+		return;
+	sim->traffic_mean_ns = means[rng_below(&sim->rng, 4)];
+	for (unsigned i = 0; i < sim->count; i++) {
+		struct node *n = &sim->nodes[i];
+
+		node_sync_open(n);
+		n->sync->busy = rng_chance(&sim->rng, 300) ? 50 : 0;
+		n->sync->kernel.refusal = rng_chance(&sim->rng, 300) ? 50 : 0;
+	}
+}
+
 bool random_run(uint64_t seed, int64_t seconds, bool is_verbose, struct sim **ret_sim)
 {
 	struct rng rng = { seed };
@@ -240,15 +257,22 @@ bool random_run(uint64_t seed, int64_t seconds, bool is_verbose, struct sim **re
 	bool ok;
 
 	draw_world(sim);
+	draw_traffic(sim);
 	sim->faults_until = SEC(seconds);
 	for (unsigned i = 0; i < sim->count; i++)
 		if (rng_chance(&sim->rng, 800))
 			node_boot(&sim->nodes[i]);
 	sim_post(sim, SEC(2), EVENT_FAULT, 0, 0, NULL);
+	if (sim->traffic_mean_ns)
+		sim_post(sim, SEC(1), EVENT_TRAFFIC, 0, 0, NULL);
 	ok = sim_run(sim, SEC(seconds));
 	if (ok) {
 		fault_heal_all(sim);
 		ok = sim_run_for(sim, 2 * sim->patience_ns + SEC(1));
+	}
+	if (ok && sim->traffic_mean_ns) {
+		check_equal(sim);
+		ok = !sim->has_failed;
 	}
 	*ret_sim = sim;
 	return ok;

@@ -1,5 +1,5 @@
 /* node.c: one daemon of the box: boots, steps, freezes, thaws, dies; struct cluster_ops */
-#include "sim.h"
+#include "node_sync.h"
 
 #include <errno.h>
 #include <string.h>
@@ -149,7 +149,9 @@ static void do_role(void *arg, enum member_state state, const char *primary, uin
 			 (unsigned long long)term);
 	node->last_term = term;
 	node->ready_id++;
-	if (state == MEMBER_STANDBY && primary[0])
+	if (node->sync)
+		node_sync_on_role(node);
+	else if (state == MEMBER_STANDBY && primary[0])
 		sim_post(node->sim, node->sim->now + rng_between(&node->rng, MS(5), MS(400)),
 			 EVENT_READY, node->id, node->ready_id, NULL);
 }
@@ -203,6 +205,8 @@ void node_boot(struct node *node)
 	node->last_term = node->cluster.term;
 	cluster_on_failures(&node->cluster, node_clock(node), node->failures);
 	node->timer_at = sim->now;
+	if (node->sync)
+		node_sync_boot(node);
 }
 
 static void forget_inputs(struct node *node)
@@ -226,6 +230,8 @@ void node_kill(struct node *node, const char *why)
 	node->sim->takeovers += node->cluster.stats.takeovers;
 	node->sim->stalls += node->cluster.stats.stalls;
 	node->sim->resumes += node->cluster.stats.resumes;
+	if (node->sync)
+		node_sync_kill(node);
 	forget_inputs(node);
 	node->is_running = false;
 	node->is_frozen = false;
@@ -239,6 +245,8 @@ void node_power_off(struct node *node)
 	sim_trace(node->sim, "%s has no power", node->config.serial);
 	node->is_powered = false;
 	node->lease = MONO_ZERO;
+	if (node->sync)
+		node_sync_power_off(node);
 	disturbed(node);
 }
 
@@ -261,8 +269,14 @@ static void take_frame(struct node *node, struct frame *frame)
 	struct sim *sim = node->sim;
 	struct rbuf r = rbuf_of(frame->bytes, frame->len);
 	struct heartbeat hb;
-	enum drop_reason why = codec_decode(&schema_heartbeat, &r, &hb);
+	enum drop_reason why;
 
+	if (frame->type) {
+		if (node->sync)
+			node_sync_on_frame(node, frame);
+		return;
+	}
+	why = codec_decode(&schema_heartbeat, &r, &hb);
 	if (why != DROP_NONE) {
 		sim_fail(sim, "a heartbeat does not decode: %s", drop_text(why));
 		return;
@@ -320,6 +334,8 @@ void node_thaw(struct node *node)
 		node->must_hear = true;
 	if (node->failures != node->cluster.failures)
 		cluster_on_failures(&node->cluster, node_clock(node), node->failures);
+	if (node->sync)
+		node_sync_thaw(node);
 	/* All inputs before any timer, as the loop does. */
 	for (unsigned i = 0; i < node->inbox_count; i++) {
 		take_frame(node, node->inbox[i]);
@@ -349,6 +365,8 @@ void node_step(struct node *node)
 	    (sim->now >= node->stop_at ||
 	     (node->cluster.state == MEMBER_STANDBY && node->cluster.primary[0])))
 		node_kill(node, "stopped");
+	else if (node->sync && node->sync->is_role_due)
+		node_sync_step(node);
 }
 
 void node_on_frame(struct node *node, struct frame *frame)
@@ -363,7 +381,10 @@ void node_on_frame(struct node *node, struct frame *frame)
 		return;
 	}
 	take_frame(node, frame);
-	node_step(node);
+	if (frame->type)
+		node_sync_step(node);
+	else
+		node_step(node);
 }
 
 void node_on_probe(struct node *node, uint64_t id)

@@ -27,6 +27,7 @@ enum {
 	SIM_DATA = 2,   /* index of the latter: probes use it, heartbeats when sent everywhere */
 	SIM_TRACE = 60, /* lines kept */
 	SIM_DEFER = 64,
+	SIM_GENERATIONS = 40000,
 	SIM_INBOX = 48, /* frames a frozen daemon's socket keeps; the newest are lost */
 };
 
@@ -105,7 +106,8 @@ struct node {
 	struct node_sync *sync; /* NULL: cluster only */
 };
 
-enum event_kind { EVENT_FRAME, EVENT_PROBE, EVENT_THAW, EVENT_FAULT, EVENT_READY };
+enum event_kind { EVENT_FRAME, EVENT_PROBE, EVENT_THAW, EVENT_FAULT, EVENT_READY, EVENT_KERNEL, EVENT_DUMP,
+		  EVENT_CLAIM, EVENT_TRAFFIC };
 
 struct event {
 	int64_t at;
@@ -142,6 +144,9 @@ struct sim {
 	int64_t slack_ns;       /* beyond the detection time */
 	int64_t patience_ns;    /* after this much calm an island has one lease */
 	int64_t faults_until, fault_mean_ns;
+	int64_t traffic_mean_ns;
+	uint64_t origins[SIM_GENERATIONS]; /* term and node in whose kernel a change happened */
+	uint32_t generation;    /* of the newest change of any session */
 	bool is_single_fault;   /* no cut is full: I1 holds without exception */
 	bool is_verbose;
 	bool has_failed;

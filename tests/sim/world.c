@@ -1,5 +1,5 @@
 /* world.c: virtual time, the queue of events, paths and frames, probes, the lease in the kernel */
-#include "sim.h"
+#include "node_sync.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -200,9 +200,14 @@ void sim_send(struct node *from, struct frame *frame, bool everywhere)
 
 		if (to == from->id)
 			continue;
-		for (unsigned p = 0; p < SIM_PATHS; p++)
-			if (p != SIM_DATA || everywhere)
-				is_lost &= send_on(from, to, p, frame);
+		for (unsigned p = 0; p < SIM_PATHS; p++) {
+			if (p == SIM_DATA && !everywhere)
+				continue;
+			is_lost &= send_on(from, to, p, frame);
+			/* The sync plane uses one link that works. */
+			if (frame->type && sim->paths[from->id][to][p].is_up)
+				break;
+		}
 		if (frame->type)
 			continue;
 		/* A row of losses that brings detection near is an outage like a cut. */
@@ -256,6 +261,8 @@ void sim_free(struct sim *sim)
 	for (unsigned i = 0; i < sim->count; i++)
 		if (sim->nodes[i].is_running)
 			node_kill(&sim->nodes[i], "end of the run");
+	for (unsigned i = 0; i < sim->count; i++)
+		node_sync_close(&sim->nodes[i]);
 	for (size_t i = 0; i < sim->heap_count; i++)
 		if (sim->heap[i].frame)
 			frame_unref(sim->heap[i].frame);
@@ -282,6 +289,18 @@ static void dispatch(struct sim *sim, struct event *e)
 	case EVENT_READY:
 		node_on_ready(node, e->id);
 		break;
+	case EVENT_KERNEL:
+		node_sync_on_kernel(node, e->id);
+		break;
+	case EVENT_DUMP:
+		node_sync_on_dump(node, e->id);
+		break;
+	case EVENT_CLAIM:
+		node_sync_on_claim(node, e->id);
+		break;
+	case EVENT_TRAFFIC:
+		sim_traffic(sim);
+		break;
 	case EVENT_FAULT:
 		fault_random(sim);
 		break;
@@ -293,13 +312,22 @@ bool sim_run(struct sim *sim, int64_t until)
 	while (!sim->has_failed) {
 		int64_t at = sim->heap_count ? sim->heap[0].at : INT64_MAX;
 		struct node *timer = NULL;
+		bool is_sync = false;
 
 		for (unsigned i = 0; i < sim->count; i++) {
 			struct node *n = &sim->nodes[i];
 
-			if (n->is_running && !n->is_frozen && n->timer_at < at) {
+			if (!n->is_running || n->is_frozen)
+				continue;
+			if (n->timer_at < at) {
 				at = n->timer_at;
 				timer = n;
+				is_sync = false;
+			}
+			if (n->sync && n->sync->timer_at < at) {
+				at = n->sync->timer_at;
+				timer = n;
+				is_sync = true;
 			}
 		}
 		if (at > until) {
@@ -308,7 +336,9 @@ bool sim_run(struct sim *sim, int64_t until)
 		}
 		if (at > sim->now)
 			sim->now = at;
-		if (timer) {
+		if (timer && is_sync) {
+			node_sync_step(timer);
+		} else if (timer) {
 			node_step(timer);
 		} else {
 			struct event e = take_first(sim);
