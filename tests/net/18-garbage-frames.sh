@@ -23,8 +23,8 @@ claim "replays are counted" has_drops B replay
 claim "what is not authentic is counted" has_drops B auth
 claim "what is too short is counted" has_drops B short
 claim "nobody took over" test "$(takeovers A)$(takeovers B)" = "$before"
-claim "both daemons live" daemon_lives A
-claim "both daemons live" daemon_lives B
+claim "the daemon of A lives" daemon_lives A
+claim "the daemon of B lives" daemon_lives B
 claim "only A forwards" forwards_alone A
 claim "sessions are still copied" eventually 5 same_sessions A B
 claim_survival "garbage on the segments" 20

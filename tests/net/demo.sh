@@ -63,7 +63,7 @@ tcp_flows() { printf '%s\n' "${!FLOW_RC[@]}" | grep -E -- '-(download|upload|ech
 case $DEMO_PART in
 control)
 	picture
-	tell "first without session pickup: what happens today without a helper"
+	tell "first without session pickup: a second gateway alone saves nothing"
 	ha session-pickup disable
 	ha session-pickup-connectionless disable
 	begin
