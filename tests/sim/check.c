@@ -33,7 +33,7 @@
  *      others it is the primary of is granted to another only if the two were disconnected, or
  *      connected for less than T1, or the second one asleep, when it was told.
  */
-#include "sim.h"
+#include "node_sync.h"
 
 #include <string.h>
 
@@ -304,6 +304,7 @@ void check_dump(const struct sim *sim, FILE *out)
 			(double)mono_sub(node_clock(n), c->age_since) / 1e9);
 		for (unsigned m = 0; m < LIMIT_MEMBERS - 1 && n->is_running; m++)
 			dump_member(n, &c->members[m], out);
+		dump_sync(n, out);
 		fprintf(out, "#   sends to:");
 		for (unsigned to = 0; to < sim->count; to++)
 			for (unsigned p = 0; p < SIM_PATHS && to != i; p++)

@@ -156,6 +156,8 @@ void fault_random(struct sim *sim)
 	unsigned total = 0;
 	unsigned pick;
 
+	if (sim->now >= sim->faults_until)
+		return;
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
 		total += faults[i].weight;
 	pick = (unsigned)rng_below(&sim->rng, total);
@@ -168,9 +170,8 @@ void fault_random(struct sim *sim)
 		}
 		pick -= faults[i].weight;
 	}
-	if (sim->now < sim->faults_until)
-		sim_post(sim, sim->now + rng_between(&sim->rng, 0, 2 * sim->fault_mean_ns),
-			 EVENT_FAULT, 0, 0, NULL);
+	sim_post(sim, sim->now + rng_between(&sim->rng, 0, 2 * sim->fault_mean_ns), EVENT_FAULT, 0,
+		 0, NULL);
 }
 
 void fault_heal_all(struct sim *sim)

@@ -6,6 +6,7 @@
  * I4b  Of what a primary's kernel saw in its term no copy is replaced by an older one in that term.
  * I4c  When a primary dies, whatever a member had acknowledged is in that member's store.
  * I4d  Tombstones never outnumber the changes that are not acknowledged; secondaries have none.
+ * I4f  The store's list is in the order of versions, whatever lineages met in it.
  * I4e  A copy that was in the kernel at a takeover is still there a second later, unless traffic
  *      has ended it.
  */
@@ -39,11 +40,16 @@ static void op_frame_end(void *arg, uint8_t type)
 	frame_unref(frame);
 }
 
+static const char *const op_names[] = { "create", "update", "delete", "set the timeout of" };
+
 static int request(struct node_sync *ns, enum ct_op op, const struct ct *ct, uint64_t cookie)
 {
 	struct sim *sim = ns->node->sim;
 	int error = fake_request(&ns->kernel, op, ct, cookie);
 
+	if (sim->is_verbose)
+		sim_trace(sim, "%s asks its kernel to %s session %u (%u): %d", ns->node->config.serial,
+			  op_names[op], fake_number(ct), ct->mark, error);
 	if (!error && !ns->is_execute_posted) {
 		ns->is_execute_posted = true;
 		sim_post(sim, sim->now + rng_between(&sim->rng, US(10), US(500)), EVENT_KERNEL,
@@ -197,6 +203,21 @@ static bool is_same(const struct store *a, const struct store_entry *x, const st
 	return !memcmp(&left, &right, sizeof(left));
 }
 
+/* What cursors walk along must be in the order of versions. */
+static void check_order(struct node *node)
+{
+	struct store *store = sync_store(node->sync->sync);
+	uint64_t last = 0;
+
+	for (struct store_entry *e = store_first(store); e; e = store_after(store, e)) {
+		if (e->node.version <= last && last)
+			sim_fail(node->sim, "I4f: %s has version %llu behind version %llu",
+				 node->config.serial, (unsigned long long)e->node.version,
+				 (unsigned long long)last);
+		last = e->node.version;
+	}
+}
+
 /* I4c: everything at or below what `peer` acknowledged, it has. */
 static void check_acked(struct node *node, const struct sync_peer_state *peer)
 {
@@ -234,6 +255,7 @@ void node_sync_kill(struct node *node)
 	struct node_sync *ns = node->sync;
 	struct sync_state state;
 
+	check_order(node);
 	sync_describe(ns->sync, node_clock(node), &state);
 	for (unsigned i = 0; i < state.peer_count && state.role == SYNC_PRIMARY; i++)
 		check_acked(node, &state.peers[i]);
@@ -302,8 +324,7 @@ static void apply_role(struct node *node)
 		break;
 	}
 	sync_describe(ns->sync, node_clock(node), &before);
-	if (ns->put_term != node->cluster.term)
-		memset(ns->put_generation, 0, sizeof(ns->put_generation));
+	memset(ns->put_generation, 0, sizeof(ns->put_generation));
 	ns->put_term = node->cluster.term;
 	if (role == SYNC_PRIMARY && before.role == SYNC_SECONDARY)
 		claim(ns);
@@ -378,6 +399,9 @@ static void deliver(struct node *node, const struct fake_verdict *v)
 {
 	struct node_sync *ns = node->sync;
 
+	if (node->sim->is_verbose)
+		sim_trace(node->sim, "%s: kernel says %d to %s (%llx)", node->config.serial, v->error,
+			  op_names[v->op], (unsigned long long)v->cookie);
 	if (!node->is_running)
 		return;
 	if (!node->is_frozen)
@@ -460,6 +484,11 @@ void sim_traffic(struct sim *sim)
 		sim->origins[++sim->generation] = n->lease_term << 8 | (i + 1);
 		fake_traffic(&n->sync->kernel, key, sim->generation, &seen);
 		n->sync->claimed[key] = false;
+		if (sim->is_verbose)
+			sim_trace(sim, "%s: traffic: session %u %s (%u)", n->config.serial, key,
+				  seen.news == CT_NEWS_NEW ? "opens" :
+				  seen.news == CT_NEWS_DESTROY ? "closes" : "changes",
+				  sim->generation);
 		if (!n->is_running)
 			continue;
 		if (n->is_frozen) {
@@ -476,6 +505,31 @@ void sim_traffic(struct sim *sim)
 	if (sim->now < sim->faults_until + SEC(2))
 		sim_post(sim, sim->now + rng_between(&sim->rng, MS(1), 2 * sim->traffic_mean_ns),
 			 EVENT_TRAFFIC, 0, 0, NULL);
+}
+
+void dump_sync(const struct node *node, FILE *out)
+{
+	const struct node_sync *ns = node->sync;
+	struct sync_state s;
+
+	if (!ns || !ns->sync)
+		return;
+	sync_describe(ns->sync, node_clock(node), &s);
+	fprintf(out, "#   sync: role %d term %llu head %llu cursor %llu sessions %zu tombs %zu "
+		"unacked %llu in flight %u walks %llu/%llu gaps %llu mismatches %llu dumps %llu%s "
+		"failed %llu retried %llu queue %u\n", s.role, (unsigned long long)s.term,
+		(unsigned long long)s.head, (unsigned long long)s.cursor, s.sessions, s.tombs,
+		(unsigned long long)s.unacknowledged, s.in_flight,
+		(unsigned long long)s.stats.walks_served, (unsigned long long)s.stats.walks_taken,
+		(unsigned long long)s.stats.gaps, (unsigned long long)s.stats.digest_mismatches,
+		(unsigned long long)s.stats.dumps, ns->is_dumping ? " dumping" : "",
+		(unsigned long long)s.stats.inject_failed,
+		(unsigned long long)s.stats.inject_retried, ns->kernel.request_count);
+	for (unsigned i = 0; i < s.peer_count; i++)
+		fprintf(out, "#     %s acked %llu proven %llu%s\n", s.peers[i].serial,
+			(unsigned long long)s.peers[i].cursor,
+			(unsigned long long)s.peers[i].proven,
+			s.peers[i].is_joined ? " joined" : "");
 }
 
 void check_equal(struct sim *sim)

@@ -46,6 +46,7 @@ void node_sync_on_dump(struct node *node, uint64_t id);
 void node_sync_on_claim(struct node *node, uint64_t id);
 /* Traffic through every kernel that forwards. */
 void sim_traffic(struct sim *sim);
+void dump_sync(const struct node *node, FILE *out);
 /* I4a: in a calm cluster all tables are equal. */
 void check_equal(struct sim *sim);
 
