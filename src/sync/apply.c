@@ -82,12 +82,13 @@ static void on_refusal(struct sync *s, mono_t now, struct store_entry *entry, en
 		apply_delete(s, &ct);
 	}
 	/* No such helper here: the session matters more than its helper. */
-	if (error == -EOPNOTSUPP && op == CT_OP_CREATE && entry->attempts < ATTEMPTS) {
+	if (error == -EOPNOTSUPP && entry->attempts < ATTEMPTS) {
 		store_read(s->store, entry, &ct);
 		CLEAR_HAS(&ct, CT_HELPER);
-		if (s->ops->kernel_put(s->arg, op, &ct, entry->hash) == 0)
+		if (s->ops->kernel_put(s->arg, op, &ct, entry->hash) == 0) {
 			s->in_flight++;
-		return;
+			return;
+		}
 	}
 	if ((error == -EEXIST || error == -ENOENT || error == -EBUSY) &&
 	    entry->attempts < ATTEMPTS) {

@@ -50,7 +50,8 @@ void fence_step(struct sync *s, mono_t now, mono_t *wake)
 
 	for (const struct hashq_item *it; (it = hashq_peek(&s->fence)); hashq_pop(&s->fence)) {
 		struct store_entry *entry;
-		mono_t due = it->is_suspect ? mono_max(it->due, s->settled_at) : it->due;
+		bool is_suspect = it->is_suspect;
+		mono_t due = is_suspect ? mono_max(it->due, s->settled_at) : it->due;
 
 		if (!mono_reached(now, due) || budget-- == 0) {
 			sync_wake(wake, mono_max(due, now));
@@ -61,11 +62,16 @@ void fence_step(struct sync *s, mono_t now, mono_t *wake)
 		if (!entry || (entry->flags & ENTRY_TOMB) || !(entry->flags & ENTRY_DOOMED))
 			continue;
 		entry->flags &= (uint16_t)~ENTRY_DOOMED;
-		if (it->is_suspect) {
+		if (is_suspect) {
 			struct ct key;
+			int has;
 
 			store_read(s->store, entry, &key);
-			if (s->ops->kernel_has(s->arg, &key) > 0)
+			has = s->ops->kernel_has(s->arg, &key);
+			/* No answer is no reason to kill the copies: the next dump asks again. */
+			if (has < 0)
+				s->is_dump_wanted = true;
+			if (has)
 				continue;
 		}
 		owner_remove(s, now, entry);

@@ -178,6 +178,9 @@ static void prove(struct sync *s, mono_t now, const struct sync_data *head)
 /* A new primary's stream: our own cursor means nothing until count and digest agree at rest. */
 static void adopt(struct sync *s, mono_t now, const struct sync_data *head, bool is_empty)
 {
+	/* It is still reading its kernel's table, and will say the digest when it has. */
+	if (is_empty && !HAS(head, SYNC_DATA_COUNT) && head->prev == head->head)
+		s->walk_asked_at = mono_add(now, PROGRESS_NS - s->walk_pause_ns);
 	/* It reads its kernel's table first; inbox_step() waits a little, then asks. */
 	if (is_empty && !HAS(head, SYNC_DATA_COUNT))
 		return;

@@ -223,6 +223,8 @@ static void remember_age(struct sync *s, mono_t now)
 
 static bool is_waiting(const struct sync *s)
 {
+	if (!s->is_complete)
+		return true;
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
 		if (s->peers[i].is_used && !s->peers[i].has_acked)
 			return true;
