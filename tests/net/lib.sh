@@ -653,6 +653,17 @@ idle_agreed() {
 	for name in $(idle_flows); do (($(flow_now "$name" .agreed) > ${1:-0})) || return 1; done
 }
 
+# Explains an outage that no failure of ours explains: a daemon that got no processor in time has stalled.
+lease_told() {
+	local gw
+
+	for gw in "${!PID[@]}"; do
+		[ -z "${FROZEN[$gw]:-}" ] && tell "$gw: $(fk "$gw" --json diagnose sys ha status 2>/dev/null | jq -c \
+			'[.. | objects | select(has("stalls")) | {stalls, resumes, takeovers, probes}]'), load $(cut -d' ' -f1 /proc/loadavg)"
+	done
+	return 0
+}
+
 # Whatever failed has failed: the flows go on, the server speaks first on the idle ones, everything ends well.
 claim_survival() { # claim_survival TEXT [OUTAGE-LIMIT]
 	local name
@@ -660,6 +671,7 @@ claim_survival() { # claim_survival TEXT [OUTAGE-LIMIT]
 	eventually 8 all_answered $(probes)
 	server_speaks
 	eventually 8 idle_agreed
+	lease_told
 	sleep 0.5 # more of every stream, so that one that limps is noticed
 	end_flows
 	claim_flows_live
