@@ -6,7 +6,7 @@
  * I4b  Of what a primary's kernel saw in its term no copy is replaced by an older one in that term.
  * I4c  When a primary dies, whatever a member had acknowledged is in that member's store.
  * I4d  Tombstones never outnumber the changes that are not acknowledged; secondaries have none.
- * I4f  The store's list is in the order of versions, whatever lineages met in it.
+ * I4f  A primary's store is in the order of versions, whatever lineages met in it.
  * I4e  A copy that was in the kernel at a takeover is still there a second later, unless traffic
  *      has ended it.
  */
@@ -255,8 +255,9 @@ void node_sync_kill(struct node *node)
 	struct node_sync *ns = node->sync;
 	struct sync_state state;
 
-	check_order(node);
 	sync_describe(ns->sync, node_clock(node), &state);
+	if (state.role == SYNC_PRIMARY)
+		check_order(node);
 	for (unsigned i = 0; i < state.peer_count && state.role == SYNC_PRIMARY; i++)
 		check_acked(node, &state.peers[i]);
 	sync_free(ns->sync);
