@@ -9,6 +9,30 @@ static uint64_t next_version(const struct sync *s)
 	return store_head(s->store) + 1;
 }
 
+/* Versions of several streams may meet in one store: of a walk that was cut short, of an island that
+ * was found equal. One that occurs twice could not be told (a step of 0), so the later gets a new one. */
+void owner_number(struct sync *s)
+{
+	uint64_t head = store_head(s->store), before = 0;
+
+	for (struct store_entry *e = store_first(s->store), *next; e && e->node.version <= head;
+	     e = next) {
+		struct ct ct;
+
+		next = store_after(s->store, e);
+		if (e->node.version > before) {
+			before = e->node.version;
+			continue;
+		}
+		if (e->flags & ENTRY_TOMB) {
+			store_drop(s->store, e);
+			continue;
+		}
+		store_read(s->store, e, &ct);
+		store_put(s->store, &ct, next_version(s), &e);
+	}
+}
+
 void owner_remove(struct sync *s, mono_t now, struct store_entry *entry)
 {
 	store_remove(s->store, entry, next_version(s));

@@ -79,6 +79,8 @@ void sync_on_role(struct sync *s, mono_t now, enum sync_role role, const char *p
 	case SYNC_PRIMARY:
 		drop_retries(s);
 		s->is_walking = false;
+		if (old != SYNC_PRIMARY)
+			owner_number(s);
 		outbox_begin(s, now);
 		if (old != SYNC_PRIMARY) {
 			begin_sweep(s);

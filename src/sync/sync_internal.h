@@ -123,6 +123,7 @@ void fence_step(struct sync *s, mono_t now, mono_t *wake);
 void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen);
 void owner_on_dump_done(struct sync *s, mono_t now);
 void owner_dump(struct sync *s);
+void owner_number(struct sync *s);
 void owner_remove(struct sync *s, mono_t now, struct store_entry *entry);
 void owner_step(struct sync *s, mono_t now, mono_t *wake);
 

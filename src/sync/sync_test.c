@@ -736,6 +736,29 @@ static void a_takeover_ends_a_walk(void **state)
 	box_free(box);
 }
 
+/* Records of two streams with one version: both must be told. */
+static void a_new_primary_has_no_version_twice(void **state)
+{
+	struct box *box = box_new(true, true);
+	struct ct one = session(1), two = session(2);
+	struct store_entry *entry;
+
+	(void)state;
+	kernel_add(&box->b, &one);
+	kernel_add(&box->b, &two);
+	store_put(sync_store(box->b.sync), &one, 7, &entry);
+	store_put(sync_store(box->b.sync), &two, 7, &entry);
+	sync_on_role(box->b.sync, box->now, SYNC_PRIMARY, "FKB", TERM);
+	sync_on_role(box->a.sync, box->now, SYNC_SECONDARY, "FKB", TERM);
+	run(box, SEC(2));
+	assert_true(has(&box->a, 1));
+	assert_true(has(&box->a, 2));
+	assert_int_equal(store_digest(sync_store(box->a.sync)),
+			 store_digest(sync_store(box->b.sync)));
+	assert_int_equal(stats(&box->a).drops.n[DROP_RANGE], 0);
+	box_free(box);
+}
+
 static void what_does_not_belong_is_refused_by_name(void **state)
 {
 	struct box *box = box_new(true, true);
@@ -871,6 +894,7 @@ int main(void)
 		cmocka_unit_test(an_overrun_is_repaired_by_one_dump),
 		cmocka_unit_test(a_takeover_keeps_every_record_and_reads_the_kernel),
 		cmocka_unit_test(a_takeover_ends_a_walk),
+		cmocka_unit_test(a_new_primary_has_no_version_twice),
 		cmocka_unit_test(what_does_not_belong_is_refused_by_name),
 		cmocka_unit_test(a_full_table_is_counted_and_shown),
 		cmocka_unit_test(disabled_it_does_nothing),
