@@ -201,7 +201,7 @@ static void greet(struct cluster *c, mono_t now, const char *serial, uint64_t in
 	if (slot->is_used && slot->incarnation == incarnation && slot->send_us > send_us)
 		return;
 	memset(slot, 0, sizeof(*slot));
-	memcpy(slot->serial, serial, sizeof(slot->serial));
+	memcpy(slot->serial, serial, strnlen(serial, sizeof(slot->serial) - 1));
 	slot->incarnation = incarnation;
 	slot->send_us = send_us;
 	slot->rx = now;
@@ -266,7 +266,7 @@ enum drop_reason cluster_on_heartbeat(struct cluster *c, mono_t now, const char 
 		if (!m)
 			return DROP_CLUSTER_FULL;
 		memset(m, 0, sizeof(*m));
-		memcpy(m->serial, serial, sizeof(m->serial));
+		memcpy(m->serial, serial, strnlen(serial, sizeof(m->serial) - 1));
 		m->incarnation = incarnation;
 		m->is_used = true;
 		forget_greeted(c, serial);
