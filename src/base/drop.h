@@ -33,7 +33,6 @@
 	X(STALE_VERSION, stale_version, "older than what we have")                                 \
 	X(GAP, gap, "sync frame beyond what we have; asked for the part between")                  \
 	X(TABLE_FULL, table_full, "table at its configured limit")                                 \
-	X(VMAC_TABLE, vmac_table, "member's interface table differs from ours")                    \
 	X(CLUSTER_FULL, cluster_full, "more than four members")                                    \
 	X(BAD_PATH, bad_path, "arrived on an interface that is not a path of this plane")
 
