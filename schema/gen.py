@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""gen.py: reads schema/*.toml, writes C tables (never logic): schema.h, schema.c, ct_nl.c"""
+"""gen.py: reads schema/*.toml, writes C tables (never logic): schema.h, schema.c, ct_nl.c
+
+    gen.py SCHEMA-DIR OUTPUT-DIR     the C files
+    gen.py --doc SCHEMA-DIR          the tables of docs/PROTOCOL.md, to standard output
+"""
 import sys
 import tomllib
 from pathlib import Path
@@ -96,7 +100,25 @@ def ct_nl(ct):
     return "\n".join(out) + "\n"
 
 
+def doc_table(s):
+    out = [f"### `{s['schema']}`: {s['doc']}", "",
+           "| n | field | type | | since | meaning |", "| --- | --- | --- | --- | --- | --- |"]
+    for f in s["field"]:
+        kind = f"list of up to {f['max']} `{f['of']}`" if f["type"] == "list" else f["type"]
+        notes = ", ".join(filter(None, ["required" if f.get("required") else "",
+                                        f["role"] if "role" in f else ""]))
+        out.append(f"| {f['n']} | {f['name']} | {kind} | {notes} | {f['since']} | {f['doc']} |")
+    return "\n".join(out) + "\n"
+
+
+def doc(schemas):
+    return "\n".join(doc_table(s) for s in schemas[1:] + schemas[:1])
+
+
 def main():
+    if sys.argv[1:2] == ["--doc"]:
+        sys.stdout.write(doc(load(Path(sys.argv[2]))))
+        return
     source, target = Path(sys.argv[1]), Path(sys.argv[2])
     schemas = load(source)
     (target / "schema.h").write_text(header(schemas))
