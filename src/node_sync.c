@@ -362,7 +362,8 @@ int node_sync_open(struct node *node, const struct seal_key *key, uint8_t seal_f
 	memcpy(config.serial, node->serial, sizeof(config.serial));
 	derive_keys(key, &config.keys);
 	node->filter.pickup = node->config.ha.pickup;
-	node->filter.connectionless = node->config.ha.pickup && node->config.ha.pickup_connectionless;
+	node->filter.connectionless = node->config.ha.pickup &&
+				      node->config.ha.pickup_connectionless;
 	node->seal = seal_new(&seal);
 	node->sync = sync_new(&config, &sync_doors, node, loop_now(node->loop));
 	error = open_kernel(node);

@@ -289,7 +289,8 @@ static void on_walk_seen(void *arg, const struct ct_seen *seen)
 	struct node *node = walk->node;
 	struct session_row row = { .ct = seen->ct, .is_copy = seen->is_copy,
 				   .expire_s = seen->ct.timeout };
-	struct store_entry *entry = node->sync ? store_find(sync_store(node->sync), &seen->ct) : NULL;
+	struct store_entry *entry =
+		node->sync ? store_find(sync_store(node->sync), &seen->ct) : NULL;
 
 	if (entry && !(entry->flags & ENTRY_TOMB)) {
 		struct ct known;

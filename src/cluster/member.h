@@ -18,12 +18,12 @@ enum {
 	HB_OVERRIDE = 1 << 0,      /* override is enabled at the sender */
 	HB_FORCED = 1 << 1,        /* execute ha failover set: not eligible until unset */
 	HB_READY = 1 << 2,         /* proven equal with the primary of the stated term (or is it) */
-	HB_STALLED = 1 << 3,       /* primary whose lease has run out: it asks, it does not forward */
+	HB_STALLED = 1 << 3,       /* primary whose lease has run out: it only asks */
 	HB_LEASE_BOUNDED = 1 << 4, /* primary: its lease ends unless the counted members hear it */
 	HB_RESIGNED = 1 << 5,      /* gave the role up: its lease has ended */
 	HB_LEASE_OVER = 1 << 6,    /* was counted by the stated primary and has not heard it for a
 				    * detection time: that lease has run out */
-	HB_HOLDING = 1 << 7,       /* in hello, and its kernel still forwards under an unbounded lease of
+	HB_HOLDING = 1 << 7,       /* in hello, and its kernel still forwards under a lease of
 				    * an earlier life of its daemon */
 	HB_LEFT = 1 << 8,          /* standby: hears its primary, which has left the role */
 };

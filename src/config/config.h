@@ -57,7 +57,7 @@ struct config_ha {
 	struct config_hbdev hbdev[CONFIG_HBDEV_MAX]; /* set hbdev "port3" 50 "port4" 50 */
 	unsigned hbdev_count;
 	uint16_t hb_interval;      /* 1..20, default 2 */
-	uint16_t hb_interval_unit_ms; /* hb-interval-in-milliseconds: 100ms | 10ms -> 100 | 10, default 100 */
+	uint16_t hb_interval_unit_ms; /* hb-interval-in-milliseconds: 100 (default) or 10 */
 	uint16_t hb_lost_threshold; /* 1..60, default 6 */
 	uint16_t hello_holddown_s; /* 5..300, default 20 */
 	bool encryption;           /* default: enable when a password is set */
@@ -70,7 +70,7 @@ struct config_ha {
 	uint16_t takeover_probe_ms; /* takeover-probe 0..1000 milliseconds, default 3; 0 = off */
 	char monitor[CONFIG_MONITOR_MAX][17];
 	unsigned monitor_count;
-	enum sync_level sync_level; /* session-sync-level established | all-states, default established */
+	enum sync_level sync_level; /* session-sync-level, default established */
 	bool event_mask;           /* default enable */
 	uint32_t copy_mark_bit;    /* session-copy-mark: one bit, hexadecimal, default 0x80000000 */
 	bool pickup;               /* session-pickup, default disable */

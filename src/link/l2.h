@@ -25,7 +25,8 @@ typedef void l2_rx_fn(void *arg, struct l2_port *port, uint8_t *frame, size_t le
 
 /* 0 or negative errno; a missing interface is no error, the port is then down. */
 int l2_port_open(struct loop *loop, const char *ifname, uint16_t ethertype, enum loop_prio prio,
-		 const struct mac *source, l2_rx_fn *on_frame, void *arg, struct l2_port **ret_port);
+		 const struct mac *source, l2_rx_fn *on_frame, void *arg,
+		 struct l2_port **ret_port);
 void l2_port_close(struct l2_port *port);
 int l2_port_rebind(struct l2_port *port);
 const char *l2_port_name(const struct l2_port *port);

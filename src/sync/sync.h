@@ -92,7 +92,7 @@ struct sync_state {
 	uint64_t unacknowledged;    /* changes not acknowledged by every peer */
 	int64_t oldest_unacked_ns;  /* age of the oldest of them; 0: none */
 	mono_t proven_at;           /* when equality was last proven; zero: never in this term */
-	uint64_t differing;         /* known differences now: unacknowledged, or not in our kernel */
+	uint64_t differing;         /* known now: unacknowledged, or not in our kernel */
 	unsigned in_flight;         /* kernel requests */
 	struct sync_peer_state peers[LIMIT_MEMBERS - 1];
 	unsigned peer_count;

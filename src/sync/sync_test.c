@@ -543,7 +543,7 @@ static void a_lost_role_discards_its_deletes(void **state)
 	assert_true(has(&box->b, 1));
 	assert_true(has(&box->a, 1)); /* and put back where it was taken away */
 	assert_true(box->a.is_ready);
-	assert_int_equal(stats(&box->a).walks_taken, 0); /* they were equal, so one frame proves it */
+	assert_int_equal(stats(&box->a).walks_taken, 0); /* one frame proves it */
 	box_free(box);
 }
 
@@ -771,7 +771,8 @@ static void what_does_not_belong_is_refused_by_name(void **state)
 	/* Data of a member that is not the primary; the primary takes none at all. */
 	w = wbuf_of(bytes, sizeof(bytes));
 	wbuf_be16(&w, 0);
-	codec_encode(&schema_sync_data, &(struct sync_data){ .has = 7, .term = TERM }, UINT64_MAX, &w);
+	codec_encode(&schema_sync_data, &(struct sync_data){ .has = 7, .term = TERM },
+		     UINT64_MAX, &w);
 	r = rbuf_of(bytes, wbuf_len(&w));
 	assert_int_equal(sync_on_message(box->b.sync, box->now, "FKX", SYNC_TYPE_DATA, &r),
 			 DROP_NOT_PRIMARY);
@@ -790,7 +791,8 @@ static void what_does_not_belong_is_refused_by_name(void **state)
 	w = wbuf_of(bytes, sizeof(bytes));
 	wbuf_be16(&w, 0);
 	codec_encode(&schema_sync_data,
-		     &(struct sync_data){ .has = 7 | 1 << SYNC_DATA_WALK, .term = TERM, .walk = 99 },
+		     &(struct sync_data){ .has = 7 | 1 << SYNC_DATA_WALK, .term = TERM,
+					  .walk = 99 },
 		     UINT64_MAX, &w);
 	r = rbuf_of(bytes, wbuf_len(&w));
 	assert_int_equal(sync_on_message(box->b.sync, box->now, "FKA", SYNC_TYPE_DATA, &r),
