@@ -230,7 +230,8 @@ static void elect(struct cluster *c, mono_t now, mono_t *wake)
 		c->hidden_since = MONO_ZERO;
 		return;
 	}
-	if (cluster_is_hidden_better(c, now) || is_left_elsewhere(c, now)) {
+	if (cluster_is_hidden(c, now, true) || cluster_is_disputed(c, now) ||
+	    is_left_elsewhere(c, now)) {
 		mono_t patience;
 
 		if (mono_is_zero(c->hidden_since))

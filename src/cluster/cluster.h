@@ -124,7 +124,7 @@ struct cluster {
 	bool is_resigned;       /* standby that has just given the role up ... */
 	char successor[17];     /* ... in favour of this member */
 	mono_t duel_since;
-	mono_t hidden_since;    /* about to take over, but waiting for a member we cannot hear */
+	mono_t hidden_since;    /* about to take over, but another may be just now */
 
 	/* probing */
 	bool is_probing;

@@ -38,13 +38,14 @@ static bool is_eligible(const struct cluster *c, const struct member *m, mono_t 
 	       m->hb.state != MEMBER_WORK && m->hb.vmac_table == c->config.vmac_table;
 }
 
-const struct member *cluster_better(struct cluster *c, mono_t now)
+/* Ourselves, then everybody eligible; returns how many. */
+static unsigned candidates(const struct cluster *c, mono_t now, struct candidate *list,
+			   const struct member **who)
 {
-	struct candidate list[LIMIT_MEMBERS];
-	const struct member *who[LIMIT_MEMBERS] = { NULL };
 	unsigned n = 1;
 
 	list[0] = cluster_self(c, now);
+	who[0] = NULL;
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
 		const struct member *m = &c->members[i];
 
@@ -53,29 +54,45 @@ const struct member *cluster_better(struct cluster *c, mono_t now)
 		who[n] = m;
 		list[n++] = cluster_candidate(m, now);
 	}
+	return n;
+}
+
+const struct member *cluster_better(struct cluster *c, mono_t now)
+{
+	struct candidate list[LIMIT_MEMBERS];
+	const struct member *who[LIMIT_MEMBERS];
+	unsigned n = candidates(c, now, list, who);
+
 	return who[rank_best(list, n, c->config.margin_ns)];
+}
+
+bool cluster_is_disputed(const struct cluster *c, mono_t now)
+{
+	struct candidate list[LIMIT_MEMBERS];
+	const struct member *who[LIMIT_MEMBERS];
+	unsigned n = candidates(c, now, list, who);
+	int64_t fuzz = c->config.interval_ns;
+	int64_t margin = c->config.margin_ns;
+	const struct member *less = who[rank_best(list, n, margin > fuzz ? margin - fuzz : 0)];
+	const struct member *more = who[rank_best(list, n, margin + fuzz)];
+
+	return (less && strcmp(less->serial, c->config.serial) > 0) ||
+	       (more && strcmp(more->serial, c->config.serial) > 0);
 }
 
 const struct member *cluster_successor(const struct cluster *c, mono_t now,
 				       enum rank_reason *ret_reason)
 {
 	struct candidate list[LIMIT_MEMBERS];
-	const struct member *who[LIMIT_MEMBERS] = { NULL };
+	const struct member *who[LIMIT_MEMBERS];
 	const struct member *winner;
-	unsigned best, n = 1;
+	unsigned n = candidates(c, now, list, who);
+	unsigned best;
 
 	/* Who is not equal yet is no successor, but weighs in: else two could take turns whenever a
 	 * third one is behind. */
-	list[0] = cluster_self(c, now);
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
-		const struct member *m = &c->members[i];
-
-		if (!is_eligible(c, m, now))
-			continue;
-		who[n] = m;
-		list[n] = cluster_candidate(m, now);
-		list[n++].flags |= HB_READY;
-	}
+	for (unsigned i = 1; i < n; i++)
+		list[i].flags |= HB_READY;
 	best = rank_best(list, n, c->config.margin_ns);
 	winner = who[best];
 	if (!winner)
@@ -118,7 +135,7 @@ const struct member *cluster_hearer_of(const struct cluster *c, const char *seri
 	return NULL;
 }
 
-bool cluster_is_hidden_better(const struct cluster *c, mono_t now)
+bool cluster_is_hidden(const struct cluster *c, mono_t now, bool is_better)
 {
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
 		const struct member *m = &c->members[i];
@@ -129,7 +146,9 @@ bool cluster_is_hidden_better(const struct cluster *c, mono_t now)
 			const struct hb_peer *p = &m->hb.peers[k];
 			const struct member *known = cluster_member((struct cluster *)c, p->serial);
 
-			if (strcmp(p->serial, c->config.serial) > 0 &&
+			int order = strcmp(p->serial, c->config.serial);
+
+			if (order && (order > 0 || !is_better) &&
 			    strcmp(p->serial, c->primary) != 0 && is_fresh(c, m, p, now) &&
 			    !(known && cluster_is_living(c, known, now)))
 				return true;

@@ -124,6 +124,16 @@ static void ask(struct cluster *c, mono_t now, mono_t *wake)
 	wake_at(wake, mono_reached(now, patience) ? c->next_send : patience);
 	if (pending)
 		return;
+	/* Somebody we do not hear may be taking over this moment: its frames and the answers to our
+	 * question cross. */
+	if (cluster_is_hidden(c, now, false)) {
+		mono_t heard = mono_add(c->stalled_since, 2 * c->config.interval_ns);
+
+		if (!mono_reached(now, heard)) {
+			wake_at(wake, heard);
+			return;
+		}
+	}
 	/* Nobody confirms it: time for news of a successor, then the virtual addresses tell. */
 	if (fresh || (mono_reached(now, patience) && cluster_probe_silent(c, now, wake)))
 		resume(c, now);
