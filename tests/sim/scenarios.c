@@ -1,5 +1,5 @@
 /* scenarios.c: named stories, each with its promise; three members A < B < C, D = 600 ms */
-#include "sim.h"
+#include "node_sync.h"
 
 #define D MS(600)
 /* I5: from the death of a primary to the next lease: D, a probe, two intervals. */
@@ -336,6 +336,63 @@ static bool secondaries_death_leaves_no_gap(struct sim *sim)
 	return EXPECT(p->cluster.stats.stalls == 0) && EXPECT(p->lease.ns == MONO_NEVER.ns);
 }
 
+/* The same with sessions. */
+static struct node *begin_with_traffic(struct sim *sim, int64_t ns)
+{
+	for (unsigned i = 0; i < sim->count; i++)
+		node_sync_open(&sim->nodes[i]);
+	sim->traffic_mean_ns = MS(5);
+	sim->faults_until = ns - SEC(2); /* when traffic ends, see sim_traffic() */
+	sim_post(sim, SEC(1), EVENT_TRAFFIC, 0, 0, NULL);
+	return begin(sim);
+}
+
+static bool late_joiner_gets_everything(struct sim *sim)
+{
+	struct node *a = &sim->nodes[0];
+
+	begin_with_traffic(sim, SEC(9));
+	node_kill(a, "killed");
+	node_power_off(a);
+	sim_run_for(sim, SEC(2));
+	node_boot(a);
+	sim_run_for(sim, SEC(5));
+	EXPECT(a->cluster.is_ready);
+	EXPECT(store_live(sync_store(a->sync->sync)) > 20);
+	check_equal(sim);
+	return !sim->has_failed;
+}
+
+static bool sessions_survive_the_primary(struct sim *sim)
+{
+	struct node *p = begin_with_traffic(sim, SEC(5));
+	size_t sessions;
+
+	sim_run_for(sim, SEC(1));
+	sessions = store_live(sync_store(p->sync->sync));
+	EXPECT(sessions > 20);
+	node_power_off(p);
+	taken_over(sim, p, TAKEOVER);
+	sim_run_for(sim, SEC(3));
+	EXPECT(holder(sim) && store_live(sync_store(holder(sim)->sync->sync)) == sessions);
+	check_equal(sim);
+	return !sim->has_failed;
+}
+
+static bool split_brain_merges_to_one_table(struct sim *sim)
+{
+	begin_with_traffic(sim, SEC(10));
+	sim->is_single_fault = false;
+	sim_set_paths(sim, 0, 1, false);
+	sim_set_paths(sim, 1, 0, false);
+	sim_run_for(sim, SEC(4));
+	sim_set_paths(sim, 0, 1, true);
+	sim_set_paths(sim, 1, 0, true);
+	sim_run_for(sim, SEC(6));
+	check_equal(sim);
+	return !sim->has_failed;
+}
+
 const struct scenario scenarios[] = {
 	{ "primary_loses_power", primary_loses_power, 3 },
 	{ "primary_daemon_is_killed", primary_daemon_is_killed, 3 },
@@ -358,5 +415,8 @@ const struct scenario scenarios[] = {
 	{ "shutdown_hands_over", shutdown_hands_over, 3 },
 	{ "failed_link_hands_over", failed_link_hands_over, 3 },
 	{ "secondaries_death_leaves_no_gap", secondaries_death_leaves_no_gap, 3 },
+	{ "late_joiner_gets_everything", late_joiner_gets_everything, 3 },
+	{ "sessions_survive_the_primary", sessions_survive_the_primary, 3 },
+	{ "split_brain_merges_to_one_table", split_brain_merges_to_one_table, 2 },
 };
 const unsigned scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);
