@@ -131,7 +131,8 @@ void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie
 	on_refusal(s, now, entry, op, error);
 }
 
-/* After a demotion our sessions become copies: copy bit and hold, in slices. */
+/* After a demotion our sessions become copies: copy bit and hold, in slices. What had ended here and
+ * was not told yet is a session of the new primary, and is put back. */
 static void hold_own(struct sync *s, mono_t now, mono_t *wake)
 {
 	struct store_entry *entry;
@@ -142,7 +143,8 @@ static void hold_own(struct sync *s, mono_t now, mono_t *wake)
 			sync_wake(wake, mono_add(now, MS(1)));
 			return;
 		}
-		if ((entry->flags & ENTRY_TOUCHED) && !(entry->flags & ENTRY_TOMB))
+		if (!(entry->flags & ENTRY_TOMB) &&
+		    ((entry->flags & ENTRY_TOUCHED) || !(entry->flags & ENTRY_IN_KERNEL)))
 			apply_put(s, now, entry);
 		store_cursor_pass(&s->sweep, entry);
 	}

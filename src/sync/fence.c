@@ -71,6 +71,8 @@ void fence_step(struct sync *s, mono_t now, mono_t *wake)
 			/* No answer is no reason to kill the copies: the next dump asks again. */
 			if (has < 0)
 				s->is_dump_wanted = true;
+			if (has > 0)
+				entry->flags |= ENTRY_IN_KERNEL;
 			if (has)
 				continue;
 		}

@@ -127,8 +127,11 @@ void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 	struct store_entry *entry = store_find(s->store, &seen->ct);
 
 	if (seen->news == CT_NEWS_DESTROY) {
-		if (entry)
+		/* Should the role be lost before the fence: it is to be put back here. */
+		if (entry) {
+			entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
 			fence_doom(s, now, entry, false);
+		}
 		return;
 	}
 	if (entry)
@@ -155,8 +158,10 @@ void owner_on_dump_done(struct sync *s, mono_t now)
 	for (struct store_entry *e = store_first(s->store); e; e = store_after(s->store, e)) {
 		if (e->node.version > s->dump_head)
 			break;
-		if (!(e->flags & ENTRY_TOMB) && e->stamp != s->stamp)
-			fence_doom(s, now, e, true);
+		if ((e->flags & ENTRY_TOMB) || e->stamp == s->stamp)
+			continue;
+		e->flags &= (uint16_t)~ENTRY_IN_KERNEL;
+		fence_doom(s, now, e, true);
 	}
 }
 

@@ -547,6 +547,27 @@ static void a_lost_role_discards_its_deletes(void **state)
 	box_free(box);
 }
 
+/* The same for a copy that A had taken over and nobody had spoken on: it does not count as touched. */
+static void an_untouched_session_is_put_back_too(void **state)
+{
+	struct box *box = box_new(true, true);
+	struct ct ct = session(1);
+
+	(void)state;
+	opens(&box->a, &ct);
+	run(box, MS(50));
+	sync_on_role(box->b.sync, box->now, SYNC_PRIMARY, "FKB", TERM);
+	sync_on_role(box->a.sync, box->now, SYNC_SECONDARY, "FKB", TERM);
+	run(box, SEC(1));
+	ends(&box->b, &ct);
+	sync_on_role(box->b.sync, box->now, SYNC_SECONDARY, "FKA", TERM);
+	sync_on_role(box->a.sync, box->now, SYNC_PRIMARY, "FKA", TERM);
+	run(box, SEC(1));
+	expect_equal(box);
+	assert_true(has(&box->b, 1));
+	box_free(box);
+}
+
 static void a_key_that_returns_behind_the_fence_lives(void **state)
 {
 	struct box *box = box_new(true, true);
@@ -887,6 +908,7 @@ int main(void)
 		cmocka_unit_test(lost_frames_are_asked_for_again),
 		cmocka_unit_test(a_parked_delete_asks_the_kernel_first),
 		cmocka_unit_test(a_lost_role_discards_its_deletes),
+		cmocka_unit_test(an_untouched_session_is_put_back_too),
 		cmocka_unit_test(a_key_that_returns_behind_the_fence_lives),
 		cmocka_unit_test(a_new_translation_is_a_new_entry),
 		cmocka_unit_test(what_the_kernel_knows_better_is_put_the_other_way),
