@@ -26,7 +26,8 @@ const struct member *cluster_successor(const struct cluster *c, mono_t now,
 				       enum rank_reason *ret_reason);
 /* A living member, not `serial` itself, that still hears it as its primary. */
 const struct member *cluster_hearer_of(const struct cluster *c, const char *serial, mono_t now);
-/* A member that we do not hear, but a living one does (is_better: with a higher serial than ours). */
+/* A member that we do not hear, but a living one does; is_better: only with a higher serial than
+ * ours, but also one that does not hear us. */
 bool cluster_is_hidden(const struct cluster *c, mono_t now, bool is_better);
 /* Ages are told by heartbeats that take time: at the edge of the margin two members may each find
  * itself the best. True when another with a higher serial may. */
