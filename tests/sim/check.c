@@ -151,7 +151,10 @@ static void check_pair(struct sim *sim, unsigned a, unsigned b)
 		return;
 	}
 	when = connected_since(sim, a, b);
-	if (!p->is_split) {
+	if (p->is_split) {
+		p->terms[0] = x->lease_term;
+		p->terms[1] = y->lease_term;
+	} else {
 		bool is_resumed = p->terms[0] == x->lease_term && p->terms[1] == y->lease_term;
 
 		p->terms[0] = x->lease_term;
