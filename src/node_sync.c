@@ -5,6 +5,7 @@
 #include "nl/rtnl.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <sodium.h>
 #include <string.h>
 #include <time.h>
@@ -46,6 +47,8 @@ static struct wbuf *op_frame_begin(void *arg)
 		if ((use >> i & 1) && l2_port_mtu(node->ports[i]) < size)
 			size = l2_port_mtu(node->ports[i]);
 	node->payload = seal_payload(node->frame, size);
+	/* See take(): when it was said, by the clock that our heartbeats tell. */
+	wbuf_be64(&node->payload, (uint64_t)(mono_read().ns / 1000));
 	return &node->payload;
 }
 
@@ -187,23 +190,57 @@ static void on_verdict(void *arg, enum ct_op op, uint64_t cookie, int error)
 	sync_on_verdict(node->sync, loop_now(node->loop), op, cookie, error);
 }
 
+static bool is_virtual(const struct config *config, const char *ifname, const struct ipaddr *addr)
+{
+	for (unsigned i = 0; i < config->iface_count; i++) {
+		const struct config_iface *iface = &config->iface[i];
+
+		if (strcmp(iface->name, ifname) != 0)
+			continue;
+		for (unsigned k = 0; k < iface->ip_count; k++)
+			if (ipaddr_equal(&iface->ip[k].addr, addr))
+				return true;
+		for (unsigned k = 0; k < iface->ip6_count; k++)
+			if (ipaddr_equal(&iface->ip6[k].addr, addr))
+				return true;
+	}
+	return false;
+}
+
+/* A virtual address stays as long as it is configured. Of a link that went down or away the kernel
+ * takes it; the news that the link is up again brings it back. */
+static void put_back(struct node *node, int ifindex, const struct ipaddr *addr)
+{
+	char ifname[IF_NAMESIZE], text[IPADDR_STRLEN];
+	struct rtnl_link link;
+
+	if (!node->runtime || !if_indextoname((unsigned)ifindex, ifname) ||
+	    !is_virtual(&node->config, ifname, addr) || rtnl_get_link(ifname, &link) < 0 ||
+	    !link.is_up)
+		return;
+	log_warnx("node", "%s: somebody removed %s: it is put back", ifname,
+		  ipaddr_format(addr, text));
+	runtime_repair(node->runtime);
+}
+
 static void on_local_addr(void *arg, int ifindex, const struct ipaddr *addr, bool is_added)
 {
 	struct node *node = arg;
 
-	(void)ifindex;
-	(void)addr;
-	if (!is_added)
-		sync_on_disturbance(node->sync, loop_now(node->loop));
+	if (is_added)
+		return;
+	sync_on_disturbance(node->sync, loop_now(node->loop));
+	put_back(node, ifindex, addr);
 }
 
-static bool is_living(const struct node *node, const struct frame_head *head)
+static const struct runtime_living *living_sender(const struct node *node,
+						  const struct frame_head *head)
 {
 	for (unsigned i = 0; i < node->living_count; i++)
 		if (node->living[i].incarnation == head->incarnation &&
 		    strcmp(node->living[i].serial, head->serial) == 0)
-			return true;
-	return false;
+			return &node->living[i];
+	return NULL;
 }
 
 static enum drop_reason take_neigh(struct node *node, const char *from, struct rbuf *payload)
@@ -226,12 +263,21 @@ static enum drop_reason take(struct node *node, uint8_t *frame, size_t len)
 	struct frame_head head = { .serial = "" };
 	struct rbuf payload;
 	enum drop_reason reason = seal_open(node->seal, frame, len, &head, &payload);
+	const struct runtime_living *sender;
+	uint64_t said_us;
 
 	if (reason)
 		return reason;
-	/* The heartbeat plane has proven which incarnation is alive; recordings are of another. */
-	if (!is_living(node, &head))
+	/* The heartbeat plane has proven which incarnation is alive, and when it first answered this
+	 * life of ours. Our window knows nothing of what it said before: that may be a recording. */
+	sender = living_sender(node, &head);
+	said_us = rbuf_be64(&payload);
+	if (!sender || (!payload.failed && said_us < sender->since_us))
 		return DROP_UNVERIFIED;
+	if (payload.failed)
+		return DROP_TRUNCATED;
+	/* Here, because a window cannot be kept before its first frame. */
+	seal_pin(node->seal, head.serial, head.incarnation, true);
 	if (head.type == FRAME_SYNC_NEIGH)
 		return take_neigh(node, head.serial, &payload);
 	return sync_on_message(node->sync, loop_now(node->loop), head.serial, head.type, &payload);
