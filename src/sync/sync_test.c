@@ -37,6 +37,7 @@ struct side {
 	bool has_helpers;      /* knows the helper that a session names */
 	bool is_full;          /* creates answer ENOMEM */
 	bool is_dump_due;
+	bool has_copies_only;  /* nobody has spoken on what is in its kernel */
 	int has_error;         /* what kernel_has() answers instead of looking */
 	bool is_ready;
 	unsigned ready_news;
@@ -273,7 +274,8 @@ static void serve_kernel(struct side *side)
 	side->is_dump_due = false;
 	for (unsigned i = 0; i < side->kernel_count; i++) {
 		struct ct_seen seen = { .news = CT_NEWS_DUMP, .ct = side->kernel[i],
-					.has_mark = true, .is_full = true };
+					.has_mark = true, .is_full = true,
+					.is_copy = side->has_copies_only };
 
 		sync_on_seen(side->sync, side->box->now, &seen);
 	}
@@ -556,6 +558,7 @@ static void an_untouched_session_is_put_back_too(void **state)
 	(void)state;
 	opens(&box->a, &ct);
 	run(box, MS(50));
+	box->b.has_copies_only = true;
 	sync_on_role(box->b.sync, box->now, SYNC_PRIMARY, "FKB", TERM);
 	sync_on_role(box->a.sync, box->now, SYNC_SECONDARY, "FKB", TERM);
 	run(box, SEC(1));
@@ -818,6 +821,18 @@ static void what_does_not_belong_is_refused_by_name(void **state)
 	r = rbuf_of(bytes, wbuf_len(&w));
 	assert_int_equal(sync_on_message(box->b.sync, box->now, "FKA", SYNC_TYPE_DATA, &r),
 			 DROP_STALE_VERSION);
+	/* Positions that nobody can have counted to: the next of our own would be that of a cursor. */
+	for (unsigned i = 0; i < 2; i++) {
+		struct sync_data lie = { .has = 7, .term = TERM, .prev = i, .head = i ? 0 :
+					 STORE_IS_CURSOR - 1 };
+
+		w = wbuf_of(bytes, sizeof(bytes));
+		wbuf_be16(&w, 0);
+		codec_encode(&schema_sync_data, &lie, UINT64_MAX, &w);
+		r = rbuf_of(bytes, wbuf_len(&w));
+		assert_int_equal(sync_on_message(box->b.sync, box->now, "FKA", SYNC_TYPE_DATA, &r),
+				 DROP_RANGE);
+	}
 	/* Records longer than the frame. */
 	w = wbuf_of(bytes, sizeof(bytes));
 	wbuf_be16(&w, 500);
