@@ -33,6 +33,8 @@ struct runtime_config {
 struct runtime_living {
 	char serial[17];
 	uint64_t incarnation;
+	uint64_t since_us;       /* its clock when it first answered us: older words of this
+				  * incarnation may be a recording from before our own start */
 	uint32_t links;          /* bit i: heard on hbdev i within the detection time */
 };
 

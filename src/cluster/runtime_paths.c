@@ -18,7 +18,8 @@ static unsigned slot_of(const struct runtime *rt, const char *serial)
 }
 
 /* A living member keeps its replay window; the window of its earlier life is given back. */
-static void pin(struct runtime *rt, unsigned slot, const struct frame_head *head)
+static void pin(struct runtime *rt, unsigned slot, const struct frame_head *head,
+		const struct heartbeat *hb)
 {
 	struct runtime_living *pinned = &rt->pinned[slot];
 
@@ -28,6 +29,7 @@ static void pin(struct runtime *rt, unsigned slot, const struct frame_head *head
 		seal_pin(rt->seal, pinned->serial, pinned->incarnation, false);
 	memcpy(pinned->serial, head->serial, sizeof(pinned->serial));
 	pinned->incarnation = head->incarnation;
+	pinned->since_us = hb->send_us;
 	seal_pin(rt->seal, head->serial, head->incarnation, true);
 }
 
@@ -40,7 +42,9 @@ static enum drop_reason take(struct runtime *rt, struct path *path, uint8_t *fra
 	unsigned slot;
 	enum drop_reason reason = seal_open(rt->seal, frame, len, &head, &payload);
 
-	if (reason == DROP_AUTH || reason == DROP_SECURITY)
+	/* On a heartbeat link it is a member with another password. On a data interface it may be any
+	 * of the clients, and none of them shall keep a gateway from starting alone. */
+	if ((reason == DROP_AUTH || reason == DROP_SECURITY) && path->is_hbdev)
 		cluster_on_stranger(&rt->cluster, now);
 	if (reason == DROP_SERIAL_CLASH)
 		cluster_on_serial_clash(&rt->cluster);
@@ -57,7 +61,7 @@ static enum drop_reason take(struct runtime *rt, struct path *path, uint8_t *fra
 	slot = slot_of(rt, head.serial);
 	if (slot < LIMIT_MEMBERS - 1) {
 		path->heard[slot] = now;
-		pin(rt, slot, &head);
+		pin(rt, slot, &head, &hb);
 	}
 	return DROP_NONE;
 }
@@ -112,6 +116,7 @@ void paths_publish_living(struct runtime *rt, mono_t now)
 		rt->lost_at_ns[m] = 0;
 		memcpy(l->serial, member->serial, sizeof(l->serial));
 		l->incarnation = member->incarnation;
+		l->since_us = rt->pinned[m].since_us;
 		for (unsigned i = 0; i < rt->path_count; i++) {
 			if (!rt->paths[i].is_hbdev)
 				continue;
