@@ -35,6 +35,8 @@ struct store_node {
 	uint64_t version;
 };
 #define STORE_IS_CURSOR UINT64_MAX
+/* A peer that says more is broken: versions are counted, one for each change. */
+#define STORE_VERSION_MAX (UINT64_MAX >> 2)
 
 struct store_entry {
 	struct store_node node;

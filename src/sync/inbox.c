@@ -120,7 +120,7 @@ static enum drop_reason take_records(struct sync *s, mono_t now, uint64_t versio
 
 		if (records->failed)
 			return DROP_TRUNCATED;
-		if (step == 0 || step > STORE_IS_CURSOR - 1 - version || op > 1)
+		if (step == 0 || step > s->head_heard - version || op > 1)
 			return DROP_RANGE;
 		version += step;
 		if (version <= s->cursor)
@@ -200,6 +200,8 @@ enum drop_reason inbox_on_data(struct sync *s, mono_t now, const struct sync_dat
 	bool is_at_head = HAS(head, SYNC_DATA_COUNT) && HAS(head, SYNC_DATA_DIGEST);
 	enum drop_reason reason;
 
+	if (head->head > STORE_VERSION_MAX || head->prev > head->head)
+		return DROP_RANGE;
 	if (HAS(head, SYNC_DATA_TO) && strcmp(head->to, s->config.serial) != 0)
 		return DROP_NONE;
 	if (HAS(head, SYNC_DATA_WALK) && (!s->is_walking || head->walk != s->walk))
