@@ -9,6 +9,7 @@
 #include "link/l2.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -208,10 +209,11 @@ static const char *ports_pass_the_mute(struct netlab *lab, enum mute_backend bac
 	static const char *const lan[] = {"lan"}, *const host[] = {"host"};
 	struct mac mac = l2_own_mac("FK1", "lan", NULL);
 	struct inbox inbox = {0}, wrong = {0};
-	struct l2_port *here, *there, *deaf;
+	struct l2_port *here, *there, *deaf, *other;
 	struct loop *loop = loop_new();
 	struct mute *mute, *mute_there;
 	uint8_t frame[1500] = {42};
+	unsigned ifindex;
 
 	MUST(mute_open(backend, lan, 1, &mute) == 0);
 	MUST(l2_port_open(loop, "lan", ETH_P_FK_HB, LOOP_URGENT, &mac, on_frame, &wrong, &here) ==
@@ -253,6 +255,19 @@ static const char *ports_pass_the_mute(struct netlab *lab, enum mute_backend bac
 	MUST(l2_port_send(here, frame, 46) == 0);
 	turn_until(loop, &inbox.has_any, 1000);
 	MUST(inbox.has_any);
+	/* gone and back under its old number, between two frames of ours and two turns: not deaf */
+	ifindex = if_nametoindex("lan");
+	MUST(netlab_run(lab, "ip link del lan"));
+	MUST(netlab_run(lab, "ip link add lan index %u type veth peer name lan2", ifindex));
+	MUST(netlab_run(lab, "ip link set lan up") && netlab_run(lab, "ip link set lan2 up"));
+	MUST(l2_port_open(loop, "lan2", ETH_P_FK_HB, LOOP_URGENT, &mac, on_frame, &wrong, &other) ==
+	     0);
+	MUST(l2_port_rebind(here) == 0);
+	wrong.has_any = false;
+	MUST(l2_port_send(other, frame, 46) == 0);
+	turn_until(loop, &wrong.has_any, 1000);
+	MUST(wrong.has_any && if_nametoindex("lan") == ifindex);
+	l2_port_close(other);
 	l2_port_close(here);
 	l2_port_close(there);
 	l2_port_close(deaf);

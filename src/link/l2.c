@@ -116,6 +116,8 @@ int l2_port_rebind(struct l2_port *port)
 	}
 	port->mtu = (size_t)ifr.ifr_mtu;
 	ll.sll_ifindex = (int)if_nametoindex(port->name);
+	/* Gone and back under its old number, between two of our frames: nobody has told us. */
+	port_on_error(port);
 	if (ll.sll_ifindex == port->ifindex && port->ifindex > 0)
 		return 0;
 	if (ll.sll_ifindex == 0 || bind(port->fd, (struct sockaddr *)&ll, sizeof(ll)) < 0) {
