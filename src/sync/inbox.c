@@ -167,6 +167,7 @@ static void prove(struct sync *s, mono_t now, const struct sync_data *head)
 	}
 	s->proven = head->head;
 	s->proven_at = now;
+	s->knows_all = true;
 	s->walk_pause_ns = WALK_PAUSE_NS;
 	if (!s->is_proven) {
 		s->is_proven = true;

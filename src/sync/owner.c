@@ -122,6 +122,24 @@ static void renew_due(struct sync *s, mono_t now, mono_t *wake)
 	}
 }
 
+/* A copy from a life before this one, ours or the owner's: idle since, and maybe alive. The timeout
+ * its owner gave it is not known any more. */
+static void adopt_copy(struct sync *s, mono_t now, const struct ct_seen *seen)
+{
+	bool is_connection = seen->ct.l4 == IPPROTO_TCP || seen->ct.l4 == IPPROTO_SCTP;
+	struct ct_seen own = *seen;
+	struct store_entry *entry;
+
+	if (!is_connection && own.ct.timeout > ADOPTED_S)
+		own.ct.timeout = ADOPTED_S;
+	keep(s, now, &own, NULL);
+	entry = store_find(s->store, &own.ct);
+	if (!entry)
+		return;
+	entry->flags &= (uint16_t)~ENTRY_TOUCHED;
+	s->has_adopted = true;
+}
+
 void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 {
 	struct store_entry *entry = store_find(s->store, &seen->ct);
@@ -138,12 +156,16 @@ void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 		entry->flags &= (uint16_t)~ENTRY_DOOMED;
 	if (seen->is_copy) {
 		/* Taken over and still waiting for its first packet: the record knows more than
-		 * the kernel's hold. A copy that the store does not have was deleted meanwhile. */
+		 * the kernel's hold. A copy that a complete store does not have was deleted
+		 * meanwhile. */
 		if (entry && !(entry->flags & ENTRY_TOMB)) {
 			entry->flags |= ENTRY_IN_KERNEL;
 			entry->stamp = s->stamp;
 		} else if (seen->news == CT_NEWS_DUMP) {
-			apply_delete(s, &seen->ct);
+			if (entry || s->knows_all)
+				apply_delete(s, &seen->ct);
+			else
+				adopt_copy(s, now, seen);
 		}
 		return;
 	}

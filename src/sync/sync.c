@@ -109,6 +109,7 @@ void sync_set_enabled(struct sync *s, mono_t now, bool is_enabled)
 		return;
 	s->config.is_enabled = is_enabled;
 	if (!is_enabled) {
+		s->knows_all = false;
 		fence_discard(s);
 		drop_retries(s);
 		for (struct store_entry *e = store_first(s->store), *next; e; e = next) {
@@ -170,7 +171,11 @@ void sync_on_dump_done(struct sync *s, mono_t now, int error)
 		if (!s->is_complete)
 			s->said_at = mono_add(now, -KEEPALIVE_NS);
 		s->is_complete = true;
+		s->knows_all = true;
 		owner_on_dump_done(s, now);
+		if (s->has_adopted)
+			begin_sweep(s);
+		s->has_adopted = false;
 		break;
 	case SYNC_SECONDARY:
 		apply_on_dump_done(s, now);

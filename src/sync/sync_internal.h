@@ -16,6 +16,8 @@ enum {
 	/* Samples of (version, time) for the age of what is not acknowledged. */
 	AGE_SAMPLES = 1024,
 	ACK_FRAMES = 8,
+	/* Seconds for an adopted session without a connection; nf_conntrack_udp_timeout_stream is 120. */
+	ADOPTED_S = 180,
 };
 
 #define FLUSH_NS      MS(1)   /* a change waits at most this long for company */
@@ -75,6 +77,8 @@ struct sync {
 	mono_t settled_at;        /* until then deletes are parked */
 	bool is_dump_wanted, is_dumping;
 	bool is_complete;         /* the kernel's table has been read since we are primary */
+	bool knows_all;           /* the store was complete once: what it lacks has ended */
+	bool has_adopted;         /* copies that wait for a timeout of their own */
 	uint64_t dump_head;       /* store head when the dump began */
 	uint32_t dump_stamp;
 	struct store_cursor sweep; /* timeouts after a takeover, copy bits after a demotion */
