@@ -207,6 +207,8 @@ static int start_thread(struct runtime *rt)
 
 static void fini(struct runtime *rt)
 {
+	/* First: whoever is told may still ask this runtime. */
+	runtime_mail_close(rt);
 	paths_close(rt);
 	if (rt->mute_watch)
 		mute_watch_close(rt->mute_watch);
@@ -270,6 +272,7 @@ int runtime_start(struct loop *pipeline, const struct runtime_config *config,
 	rt->ops = ops;
 	rt->arg = arg;
 	rt->pipeline = pipeline;
+	runtime_mail_open(rt);
 	pthread_mutex_init(&rt->lock, NULL);
 	rt->loop = loop_new();
 	rt->timer = timer_new(rt->loop, "cluster", on_timer, rt);

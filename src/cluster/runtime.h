@@ -71,7 +71,8 @@ struct runtime_state {
 /* Mutes, puts the virtual addresses up and starts the thread. 0 or negative errno. */
 int runtime_start(struct loop *pipeline, const struct runtime_config *config,
 		  const struct runtime_ops *ops, void *arg, struct runtime **ret_runtime);
-/* Resigns if somebody can follow, ends the thread. The attachment and an unbounded lease stay. */
+/* Resigns if somebody can follow, ends the thread, delivers its last news: nothing comes afterwards.
+ * The attachment and an unbounded lease stay. */
 void runtime_stop(struct runtime *rt);
 /* Mutes again, then puts up again, what disappeared and came back. Waits for the kernel's RTNL
  * lock, so it runs on the pipeline and never on the heartbeat thread. */

@@ -25,6 +25,7 @@ struct runtime {
 	const struct runtime_ops *ops;
 	void *arg;
 	struct loop *pipeline;
+	struct mailbox *mailbox; /* news for the pipeline */
 
 	/* the thread's own */
 	struct loop *loop;
@@ -65,6 +66,9 @@ void paths_send(struct runtime *rt, const struct heartbeat *hb, bool everywhere)
 void paths_publish_living(struct runtime *rt, mono_t now);
 
 /* runtime_post.c */
+void runtime_mail_open(struct runtime *rt);
+/* On the pipeline, after the thread has ended: delivers what is left; nothing comes afterwards. */
+void runtime_mail_close(struct runtime *rt);
 void runtime_tell_role(struct runtime *rt, enum member_state state, const char *primary,
 		       uint64_t term);
 void runtime_tell_history(struct runtime *rt, const char *text);

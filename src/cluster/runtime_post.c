@@ -3,13 +3,15 @@
 
 #include "base/xalloc.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* To the pipeline. */
 struct news {
-	const struct runtime_ops *ops; /* not the runtime: it may be gone before this arrives */
+	struct news *older;
+	const struct runtime_ops *ops;
 	void *arg;
 	enum { NEWS_ROLE, NEWS_HISTORY, NEWS_MEMBERS, NEWS_DISTURBANCE, NEWS_LINK_UP } what;
 	enum member_state state;
@@ -20,9 +22,15 @@ struct news {
 	unsigned count;
 };
 
-static void deliver(void *arg)
+/* Posts may outlive the runtime, and the node with it; news must not. So a post only says that there
+ * is some, and who stops the runtime takes what is left. */
+struct mailbox {
+	_Atomic(struct news *) newest;
+	atomic_uint holders; /* the runtime, and every post on its way */
+};
+
+static void deliver(struct news *news)
 {
-	struct news *news = arg;
 	const struct runtime_ops *ops = news->ops;
 
 	switch (news->what) {
@@ -45,6 +53,60 @@ static void deliver(void *arg)
 	free(news);
 }
 
+static void mailbox_let_go(struct mailbox *mailbox)
+{
+	if (atomic_fetch_sub(&mailbox->holders, 1) == 1)
+		free(mailbox);
+}
+
+static void mailbox_empty(struct mailbox *mailbox)
+{
+	struct news *news = atomic_exchange(&mailbox->newest, NULL);
+	struct news *oldest = NULL;
+
+	while (news) {
+		struct news *older = news->older;
+
+		news->older = oldest;
+		oldest = news;
+		news = older;
+	}
+	while (oldest) {
+		news = oldest;
+		oldest = news->older;
+		deliver(news);
+	}
+}
+
+static void on_mail(void *arg)
+{
+	mailbox_empty(arg);
+	mailbox_let_go(arg);
+}
+
+void runtime_mail_open(struct runtime *rt)
+{
+	rt->mailbox = xcalloc(1, sizeof(*rt->mailbox));
+	atomic_init(&rt->mailbox->holders, 1);
+}
+
+void runtime_mail_close(struct runtime *rt)
+{
+	mailbox_empty(rt->mailbox);
+	mailbox_let_go(rt->mailbox);
+}
+
+static void post(struct runtime *rt, struct news *news)
+{
+	struct mailbox *mailbox = rt->mailbox;
+
+	news->older = atomic_load(&mailbox->newest);
+	while (!atomic_compare_exchange_weak(&mailbox->newest, &news->older, news))
+		;
+	atomic_fetch_add(&mailbox->holders, 1);
+	loop_post(rt->pipeline, on_mail, mailbox);
+}
+
 static struct news *news_new(struct runtime *rt)
 {
 	struct news *news = xcalloc(1, sizeof(*news));
@@ -63,7 +125,7 @@ void runtime_tell_role(struct runtime *rt, enum member_state state, const char *
 	news->state = state;
 	snprintf(news->primary, sizeof(news->primary), "%s", primary);
 	news->term = term;
-	loop_post(rt->pipeline, deliver, news);
+	post(rt, news);
 }
 
 void runtime_tell_history(struct runtime *rt, const char *text)
@@ -72,7 +134,7 @@ void runtime_tell_history(struct runtime *rt, const char *text)
 
 	news->what = NEWS_HISTORY;
 	snprintf(news->text, sizeof(news->text), "%s", text);
-	loop_post(rt->pipeline, deliver, news);
+	post(rt, news);
 }
 
 void runtime_tell_members(struct runtime *rt)
@@ -82,7 +144,7 @@ void runtime_tell_members(struct runtime *rt)
 	news->what = NEWS_MEMBERS;
 	memcpy(news->living, rt->living, sizeof(news->living));
 	news->count = rt->living_count;
-	loop_post(rt->pipeline, deliver, news);
+	post(rt, news);
 }
 
 void runtime_tell_disturbance(struct runtime *rt)
@@ -90,7 +152,7 @@ void runtime_tell_disturbance(struct runtime *rt)
 	struct news *news = news_new(rt);
 
 	news->what = NEWS_DISTURBANCE;
-	loop_post(rt->pipeline, deliver, news);
+	post(rt, news);
 }
 
 void runtime_tell_link_up(struct runtime *rt)
@@ -98,7 +160,7 @@ void runtime_tell_link_up(struct runtime *rt)
 	struct news *news = news_new(rt);
 
 	news->what = NEWS_LINK_UP;
-	loop_post(rt->pipeline, deliver, news);
+	post(rt, news);
 }
 
 /* To the heartbeat thread. */
