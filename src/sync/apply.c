@@ -54,6 +54,19 @@ void apply_lost(struct sync *s, mono_t now, const struct ct_seen *seen)
 	apply_put(s, now, entry);
 }
 
+/* A packet found its way through this kernel (somebody flushed the mute), which now ages the session
+ * and follows its windows from that packet on: they would be wrong at a takeover. A copy again. */
+void apply_touched(struct sync *s, mono_t now, const struct ct_seen *seen)
+{
+	struct store_entry *entry = store_find(s->store, &seen->ct);
+
+	if (!entry || (entry->flags & ENTRY_TOMB))
+		return;
+	entry->flags |= ENTRY_IN_KERNEL;
+	s->stats.put_back++;
+	apply_put(s, now, entry);
+}
+
 /* What the dump did not show is not there any more, whatever we missed. */
 void apply_on_dump_done(struct sync *s, mono_t now)
 {
@@ -156,8 +169,11 @@ void apply_step(struct sync *s, mono_t now, mono_t *wake)
 	if (s->is_sweeping)
 		hold_own(s, now, wake);
 	owner_dump(s);
-	/* Only what is queued now: a refusal queues anew. */
-	for (size_t n = s->retry.count; n > 0; n--) {
+	/* Only what is queued now: a refusal queues anew. And a slice of it: a kernel table that is too
+	 * small for the primary's sessions refuses most of them, again and again. */
+	if (s->retry.count > SWEEP_PER_STEP)
+		sync_wake(wake, mono_add(now, MS(1)));
+	for (size_t n = s->retry.count < SWEEP_PER_STEP ? s->retry.count : SWEEP_PER_STEP; n > 0; n--) {
 		struct hashq_item it = *hashq_peek(&s->retry);
 		struct store_entry *entry;
 

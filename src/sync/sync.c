@@ -146,6 +146,8 @@ void sync_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 
 			if (entry)
 				entry->stamp = s->stamp;
+		} else if (seen->news == CT_NEWS_UPDATE && seen->has_mark && !seen->is_copy) {
+			apply_touched(s, now, seen);
 		}
 		break;
 	case SYNC_IDLE:

@@ -31,6 +31,7 @@ enum {
 #define PROGRESS_NS   MS(50)  /* catch-up without progress is sent again */
 #define RETRY_NS      SEC(1)  /* what the kernel refused */
 #define SETTLE_NS     SEC(2)  /* after a disturbance deletes stay parked */
+#define PARK_MAX_NS   SEC(10) /* however many disturbances follow */
 
 /* A queue of key hashes with a due time; grows to the number of sessions at most. */
 struct hashq_item {
@@ -150,6 +151,7 @@ void inbox_step(struct sync *s, mono_t now, mono_t *wake);
 void apply_put(struct sync *s, mono_t now, struct store_entry *entry);
 void apply_delete(struct sync *s, const struct ct *key);
 void apply_lost(struct sync *s, mono_t now, const struct ct_seen *seen);
+void apply_touched(struct sync *s, mono_t now, const struct ct_seen *seen);
 void apply_on_dump_done(struct sync *s, mono_t now);
 void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie, int error);
 void apply_step(struct sync *s, mono_t now, mono_t *wake);
