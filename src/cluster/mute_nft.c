@@ -318,6 +318,11 @@ static int nft_ensure(void *state, const struct mute_ifaces *ifaces)
 		if (if_nametoindex(ifaces->names[i]) == 0)
 			continue;
 		r = chains_read(ifaces->names[i], &chains);
+		/* Somebody changes rules right now, maybe ours: set up once too often. */
+		if (r == -EINTR) {
+			missing++;
+			continue;
+		}
 		if (r < 0)
 			return r;
 		missing += !chains.has_in || !chains.has_out || chains.in_rules != IN_RULES ||
