@@ -51,7 +51,11 @@ void fence_step(struct sync *s, mono_t now, mono_t *wake)
 	for (const struct hashq_item *it; (it = hashq_peek(&s->fence)); hashq_pop(&s->fence)) {
 		struct store_entry *entry;
 		bool is_suspect = it->is_suspect;
-		mono_t due = is_suspect ? mono_max(it->due, s->settled_at) : it->due;
+		/* A link that flaps, or addresses that come and go, park it for a while, not for ever:
+		 * the kernel is asked anyway, and the dead must not fill the store. */
+		mono_t due = is_suspect ? mono_min(mono_max(it->due, s->settled_at),
+						   mono_add(it->due, PARK_MAX_NS))
+					: it->due;
 
 		if (!mono_reached(now, due) || budget-- == 0) {
 			sync_wake(wake, mono_max(due, now));

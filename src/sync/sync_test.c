@@ -529,6 +529,23 @@ static void a_parked_delete_asks_the_kernel_first(void **state)
 	box_free(box);
 }
 
+static void a_delete_is_not_parked_for_ever(void **state)
+{
+	struct box *box = box_new(true, true);
+	struct ct gone = session(1);
+
+	(void)state;
+	opens(&box->a, &gone);
+	run(box, MS(50));
+	ends(&box->a, &gone);
+	for (unsigned s = 0; s < 12; s++) {
+		assert_int_equal(has(&box->b, 1), s < 10);
+		sync_on_disturbance(box->a.sync, box->now);
+		run(box, SEC(1) + MS(5));
+	}
+	box_free(box);
+}
+
 static void a_lost_role_discards_its_deletes(void **state)
 {
 	struct box *box = box_new(true, true);
@@ -922,6 +939,7 @@ int main(void)
 		cmocka_unit_test(a_walk_removes_what_it_does_not_confirm),
 		cmocka_unit_test(lost_frames_are_asked_for_again),
 		cmocka_unit_test(a_parked_delete_asks_the_kernel_first),
+		cmocka_unit_test(a_delete_is_not_parked_for_ever),
 		cmocka_unit_test(a_lost_role_discards_its_deletes),
 		cmocka_unit_test(an_untouched_session_is_put_back_too),
 		cmocka_unit_test(a_key_that_returns_behind_the_fence_lives),
