@@ -161,12 +161,33 @@ bool cluster_is_hidden(const struct cluster *c, mono_t now, bool is_better)
 	return false;
 }
 
+/* Why the winner is before the other one, in the documents' words (fortios-facts 1.6). */
+static void tell_selected(struct cluster *c, const struct candidate *winner,
+			  const struct candidate *other)
+{
+	static const char *const because[] = {
+		[RANK_EQUAL] = "it was elected before peer member",
+		[RANK_FORCED] = "EXE_FAIL_OVER flag is set on peer member",
+		[RANK_HOLDING] = "its kernel has gone on forwarding, not that of peer member",
+		[RANK_READY] = "its sessions are in sync, not those of peer member",
+		[RANK_FAILURES] = "the value of link-failure + pingsvr-failure is less than peer member",
+		[RANK_AGE] = "its uptime is larger than peer member",
+		[RANK_PRIORITY] = "its override priority is larger than peer member",
+		[RANK_SERIAL] = "its serialno is larger than peer member",
+	};
+	enum rank_reason reason = RANK_EQUAL;
+
+	/* Whoever was elected although another would be better now, was there first. */
+	if (rank_compare(winner, other, c->config.margin_ns, &reason) < 0)
+		reason = RANK_EQUAL;
+	cluster_history(c, "%s is selected as the primary because %s %s.", winner->serial,
+			because[reason], other->serial);
+}
+
 void cluster_history_selected(struct cluster *c, mono_t now)
 {
 	struct candidate self = cluster_self(c, now);
 	struct candidate next = { .serial = "" };
-	enum rank_reason reason = RANK_EQUAL;
-	const char *me = c->config.serial;
 
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
 		struct candidate other;
@@ -178,37 +199,23 @@ void cluster_history_selected(struct cluster *c, mono_t now)
 		    rank_compare(&other, &next, c->config.margin_ns, NULL) > 0)
 			next = other;
 	}
-	if (!next.serial[0]) {
+	if (next.serial[0])
+		tell_selected(c, &self, &next);
+	else
 		cluster_history(c, "%s is selected as the primary because it's the only member in the cluster.",
-				me);
+				self.serial);
+}
+
+void cluster_history_followed(struct cluster *c, mono_t now, const char *primary)
+{
+	const struct member *m = cluster_member(c, primary);
+	struct candidate self = cluster_self(c, now);
+	struct candidate winner;
+
+	if (!m)
 		return;
-	}
-	self.flags |= HB_READY;
-	next.flags |= HB_READY;
-	rank_compare(&self, &next, c->config.margin_ns, &reason);
-	switch (reason) {
-	case RANK_FORCED:
-		cluster_history(c, "%s is selected as the primary because EXE_FAIL_OVER flag is set on peer member %s.",
-				me, next.serial);
-		break;
-	case RANK_FAILURES:
-		cluster_history(c, "%s is selected as the primary because the value %u of link-failure + pingsvr-failure is less than peer member %s.",
-				me, self.failures, next.serial);
-		break;
-	case RANK_AGE:
-		cluster_history(c, "%s is selected as the primary because its uptime is larger than peer member %s.",
-				me, next.serial);
-		break;
-	case RANK_PRIORITY:
-		cluster_history(c, "%s is selected as the primary because its override priority is larger than peer member %s.",
-				me, next.serial);
-		break;
-	case RANK_HOLDING:
-	case RANK_READY:
-	case RANK_SERIAL:
-	case RANK_EQUAL:
-		cluster_history(c, "%s is selected as the primary because its serialno is larger than peer member %s.",
-				me, next.serial);
-		break;
-	}
+	winner = cluster_candidate(m, now);
+	/* It counts as ready because it is the primary; that is not what it was elected for. */
+	winner.flags = (winner.flags & ~(unsigned)HB_READY) | (self.flags & HB_READY);
+	tell_selected(c, &winner, &self);
 }

@@ -82,11 +82,22 @@ bool cluster_has_left(const struct cluster *c, const struct member *primary)
 	return primary->hb.state != MEMBER_WORK && mono_before(c->state_since, primary->rx);
 }
 
+bool cluster_is_lease_over(const struct cluster *c, mono_t now)
+{
+	const struct member *primary = cluster_member((struct cluster *)c, c->primary);
+	const struct hb_peer *me;
+
+	if (c->state != MEMBER_STANDBY || !primary || cluster_is_living(c, primary, now) ||
+	    !(primary->hb.flags & HB_LEASE_BOUNDED))
+		return false;
+	me = cluster_peer_entry(&primary->hb, c->config.serial);
+	return me && me->counted && me->incarnation == c->config.incarnation;
+}
+
 static uint32_t own_flags(const struct cluster *c, mono_t now)
 {
 	uint32_t flags = 0;
 	const struct member *primary = cluster_member((struct cluster *)c, c->primary);
-	const struct hb_peer *me;
 
 	flags |= c->config.is_override ? HB_OVERRIDE : 0;
 	flags |= c->is_forced ? HB_FORCED : 0;
@@ -99,12 +110,8 @@ static uint32_t own_flags(const struct cluster *c, mono_t now)
 	if (c->state == MEMBER_STANDBY && primary && cluster_is_living(c, primary, now) &&
 	    cluster_has_left(c, primary))
 		flags |= HB_LEFT;
-	if (c->state == MEMBER_STANDBY && primary && !cluster_is_living(c, primary, now) &&
-	    (primary->hb.flags & HB_LEASE_BOUNDED)) {
-		me = cluster_peer_entry(&primary->hb, c->config.serial);
-		if (me && me->counted && me->incarnation == c->config.incarnation)
-			flags |= HB_LEASE_OVER;
-	}
+	if (cluster_is_lease_over(c, now))
+		flags |= HB_LEASE_OVER;
 	return flags;
 }
 

@@ -8,6 +8,8 @@
 struct member *cluster_member(struct cluster *c, const char *serial);
 const struct hb_peer *cluster_peer_entry(const struct heartbeat *hb, const char *serial);
 void cluster_send(struct cluster *c, mono_t now);
+/* Do we know ourselves that our silent primary's lease has run out: it counted us? */
+bool cluster_is_lease_over(const struct cluster *c, mono_t now);
 /* Silence after which a heartbeat was certainly missed. */
 int64_t cluster_missed_ns(const struct cluster *c);
 /* Detection time for that member: ours, or its own where it is configured slower. */
@@ -33,6 +35,8 @@ bool cluster_is_hidden(const struct cluster *c, mono_t now, bool is_better);
  * itself the best. True when another with a higher serial may. */
 bool cluster_is_disputed(const struct cluster *c, mono_t now);
 void cluster_history_selected(struct cluster *c, mono_t now);
+/* The same for another member that we begin to follow, as far as we can tell. */
+void cluster_history_followed(struct cluster *c, mono_t now, const char *primary);
 
 /* lease.c */
 /* Stalled, when it has run out. */
@@ -41,7 +45,25 @@ void lease_step(struct cluster *c, mono_t now, mono_t *wake);
 /* Ends it: the kernel falls silent now. */
 void lease_end(struct cluster *c);
 
+/* How long a stranger's frame keeps a member in hello from calling itself alone. */
+#define STRANGER_NS SEC(10)
+
+/* cluster_seek.c */
+void cluster_step_hello(struct cluster *c, mono_t now, mono_t *wake);
+void cluster_step_standby(struct cluster *c, mono_t now, mono_t *wake);
+/* Do we hear that member ourselves? */
+bool cluster_hears(const struct cluster *c, const char *serial, mono_t now);
+/* A living primary that is not us, the one of the highest term; stalled ones do not count. */
+const struct member *cluster_living_primary(const struct cluster *c, mono_t now);
+
+/* cluster_work.c */
+void cluster_step_work(struct cluster *c, mono_t now, mono_t *wake);
+
 /* cluster.c */
+/* Every change of state, primary or term goes through here. */
+void cluster_enter(struct cluster *c, mono_t now, enum member_state state, const char *primary,
+		   uint64_t term);
+void cluster_take_over(struct cluster *c, mono_t now);
 void cluster_to_hello(struct cluster *c, mono_t now, bool reset_age, const char *why);
 void cluster_follow(struct cluster *c, mono_t now, const char *primary, uint64_t term);
 /* In favour of that member; everybody else waits for it. */
