@@ -208,6 +208,9 @@ enum drop_reason inbox_on_data(struct sync *s, mono_t now, const struct sync_dat
 	if (HAS(head, SYNC_DATA_WALK) && (!s->is_walking || head->walk != s->walk))
 		return DROP_STALE_VERSION;
 	s->stats.frames_heard++;
+	/* Late, and said before the walk: behind the walk's cursor it would look new. */
+	if (s->is_walking && !HAS(head, SYNC_DATA_WALK) && head->head < s->head_heard)
+		return DROP_STALE_VERSION;
 	if (head->head > s->head_heard)
 		s->head_heard = head->head;
 	if (!s->is_synced) {
