@@ -191,7 +191,9 @@ int node_apply(struct node *node, const struct config *config)
 	struct config old = node->config;
 	int error;
 
+	/* A cluster that could not be started is tried again, whatever changed. */
 	if (!runtime_needs_restart(&old, config) &&
+	    (node->runtime || config->ha.mode == HA_STANDALONE) &&
 	    config->ha.copy_mark_bit == old.ha.copy_mark_bit) {
 		node->config = *config;
 		if (!node->runtime)
