@@ -42,6 +42,23 @@ void apply_delete(struct sync *s, const struct ct *key)
 		s->in_flight++;
 }
 
+/* The session is over: out of the kernel, then out of the store. While too many requests wait for
+ * verdicts it stays as a tombstone that owes the kernel a delete. */
+void apply_forget(struct sync *s, mono_t now, struct store_entry *entry)
+{
+	struct ct key;
+
+	store_read(s->store, entry, &key);
+	if (s->ops->kernel_delete(s->arg, &key, 0) == 0) {
+		s->in_flight++;
+		store_drop(s->store, entry);
+		return;
+	}
+	if (!(entry->flags & ENTRY_TOMB))
+		store_remove(s->store, entry, entry->node.version);
+	retry_later(s, mono_add(now, MS(1)), entry);
+}
+
 /* Somebody took a copy out of our kernel: put it back, never tell it. */
 void apply_lost(struct sync *s, mono_t now, const struct ct_seen *seen)
 {
@@ -164,11 +181,8 @@ static void hold_own(struct sync *s, mono_t now, mono_t *wake)
 	s->is_sweeping = false;
 }
 
-void apply_step(struct sync *s, mono_t now, mono_t *wake)
+void apply_retry(struct sync *s, mono_t now, mono_t *wake)
 {
-	if (s->is_sweeping)
-		hold_own(s, now, wake);
-	owner_dump(s);
 	/* Only what is queued now: a refusal queues anew. And a slice of it: a kernel table that is too
 	 * small for the primary's sessions refuses most of them, again and again. */
 	if (s->retry.count > SWEEP_PER_STEP)
@@ -187,7 +201,17 @@ void apply_step(struct sync *s, mono_t now, mono_t *wake)
 		if (!entry)
 			continue;
 		entry->flags &= (uint16_t)~ENTRY_RETRY;
-		if (!(entry->flags & ENTRY_TOMB))
+		if (entry->flags & ENTRY_TOMB)
+			apply_forget(s, now, entry);
+		else
 			apply_put(s, now, entry);
 	}
+}
+
+void apply_step(struct sync *s, mono_t now, mono_t *wake)
+{
+	if (s->is_sweeping)
+		hold_own(s, now, wake);
+	owner_dump(s);
+	apply_retry(s, now, wake);
 }

@@ -89,7 +89,7 @@ static enum drop_reason take_put(struct sync *s, mono_t now, struct rbuf *bytes,
 	return DROP_NONE;
 }
 
-static enum drop_reason take_delete(struct sync *s, struct rbuf *bytes)
+static enum drop_reason take_delete(struct sync *s, mono_t now, struct rbuf *bytes)
 {
 	struct ct key;
 	struct store_entry *entry;
@@ -99,11 +99,8 @@ static enum drop_reason take_delete(struct sync *s, struct rbuf *bytes)
 		return reason;
 	entry = store_find(s->store, &key);
 	s->stats.deleted_heard++;
-	if (!entry)
-		return DROP_NONE;
-	if (!(entry->flags & ENTRY_TOMB))
-		apply_delete(s, &key);
-	store_drop(s->store, entry);
+	if (entry && !(entry->flags & ENTRY_TOMB))
+		apply_forget(s, now, entry);
 	return DROP_NONE;
 }
 
@@ -125,7 +122,7 @@ static enum drop_reason take_records(struct sync *s, mono_t now, uint64_t versio
 		version += step;
 		if (version <= s->cursor)
 			continue;
-		reason = op ? take_delete(s, &bytes) : take_put(s, now, &bytes, version);
+		reason = op ? take_delete(s, now, &bytes) : take_put(s, now, &bytes, version);
 		if (reason && reason != DROP_TABLE_FULL)
 			return reason;
 		if (reason)
@@ -136,19 +133,12 @@ static enum drop_reason take_records(struct sync *s, mono_t now, uint64_t versio
 }
 
 /* The walk is complete: what it did not confirm does not exist any more. */
-static void sweep_unconfirmed(struct sync *s)
+static void sweep_unconfirmed(struct sync *s, mono_t now)
 {
 	for (struct store_entry *e = store_first(s->store), *next; e; e = next) {
-		struct ct key;
-
 		next = store_after(s->store, e);
-		if (e->stamp == s->stamp)
-			continue;
-		if (!(e->flags & ENTRY_TOMB)) {
-			store_read(s->store, e, &key);
-			apply_delete(s, &key);
-		}
-		store_drop(s->store, e);
+		if (e->stamp != s->stamp && !(e->flags & ENTRY_TOMB))
+			apply_forget(s, now, e);
 	}
 	s->is_walking = false;
 }
@@ -243,7 +233,7 @@ enum drop_reason inbox_on_data(struct sync *s, mono_t now, const struct sync_dat
 	s->cursor = head->head;
 	store_raise_head(s->store, head->head);
 	if (s->is_walking)
-		sweep_unconfirmed(s);
+		sweep_unconfirmed(s, now);
 	prove(s, now, head);
 	return DROP_NONE;
 }
@@ -261,7 +251,9 @@ static void say_ack(struct sync *s, mono_t now)
 	SET_HAS(&ack, SYNC_ACK_WANT);
 	if (s->is_proven) {
 		ack.proven = s->proven;
+		ack.proven_ms = (uint64_t)(mono_sub(now, s->proven_at) / MS(1));
 		SET_HAS(&ack, SYNC_ACK_PROVEN);
+		SET_HAS(&ack, SYNC_ACK_PROVEN_MS);
 	}
 	if (s->is_walking) {
 		ack.walk = s->walk;

@@ -181,6 +181,8 @@ enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
 		return DROP_STALE_TERM;
 	if (!p)
 		return DROP_UNKNOWN_SENDER;
+	if (ack->proven_ms > (uint64_t)INT32_MAX)
+		return DROP_RANGE;
 	if (ack->cursor > store_head(s->store) || ack->want > SYNC_WANT_ALL)
 		return DROP_RANGE;
 	is_again = mono_sub(now, p->rewound_at) < ASK_NS;
@@ -192,9 +194,8 @@ enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
 	}
 	p->acked = ack->cursor;
 	if (HAS(ack, SYNC_ACK_PROVEN)) {
-		if (ack->proven > p->proven || !p->proven)
-			p->proven_at = now;
 		p->proven = ack->proven;
+		p->proven_at = mono_add(now, -MS((int64_t)ack->proven_ms));
 	}
 	if (ack->want == SYNC_WANT_ALL && (ack->walk != p->walk || !is_again)) {
 		s->stats.walks_served += ack->walk != p->walk;

@@ -113,14 +113,11 @@ void sync_set_enabled(struct sync *s, mono_t now, bool is_enabled)
 		fence_discard(s);
 		drop_retries(s);
 		for (struct store_entry *e = store_first(s->store), *next; e; e = next) {
-			struct ct key;
-
 			next = store_after(s->store, e);
-			if (role == SYNC_SECONDARY && !(e->flags & ENTRY_TOMB)) {
-				store_read(s->store, e, &key);
-				apply_delete(s, &key);
-			}
-			store_drop(s->store, e);
+			if (role == SYNC_SECONDARY && !(e->flags & ENTRY_TOMB))
+				apply_forget(s, now, e);
+			else
+				store_drop(s->store, e);
 		}
 	}
 	/* Begin the role anew under the new setting. */
@@ -243,8 +240,10 @@ mono_t sync_step(struct sync *s, mono_t now)
 {
 	mono_t wake = MONO_NEVER;
 
-	if (!s->config.is_enabled)
+	if (!s->config.is_enabled) {
+		apply_retry(s, now, &wake); /* deletes still owed to the kernel */
 		return wake;
+	}
 	switch (s->role) {
 	case SYNC_IDLE:
 		break;

@@ -154,6 +154,8 @@ void apply_lost(struct sync *s, mono_t now, const struct ct_seen *seen);
 void apply_touched(struct sync *s, mono_t now, const struct ct_seen *seen);
 void apply_on_dump_done(struct sync *s, mono_t now);
 void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie, int error);
+void apply_forget(struct sync *s, mono_t now, struct store_entry *entry);
+void apply_retry(struct sync *s, mono_t now, mono_t *wake);
 void apply_step(struct sync *s, mono_t now, mono_t *wake);
 
 static inline void sync_wake(mono_t *wake, mono_t at)
