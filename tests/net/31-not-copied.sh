@@ -45,6 +45,9 @@ set_both() { # set_both WORDS...: one key of config system ha on both members, b
 }
 masks_on_a() { ns gwA nft list table inet flowkeep | grep -q 'ct event set'; }
 
+# Milliseconds are not the point here: 50 ms x 6, which a busy machine can keep.
+ha hb-interval 5
+ha hb-lost-threshold 6
 lab_new A B
 for gw in A B; do
 	# Diverted packets are delivered here although their address is another's.

@@ -18,6 +18,9 @@ second_daemon() {
 }
 release() { ns gwB "$BUILD/flowkeepd" --release "$1" -f "$RUN/B.conf"; }
 
+# Milliseconds are not the point here: 50 ms x 6, which a busy machine can keep.
+ha hb-interval 5
+ha hb-lost-threshold 6
 lab_new A B
 # Addresses of B's own are what one can speak from once it is released.
 ip -n gwB addr add 10.1.0.3/24 dev in

@@ -20,6 +20,9 @@ has_ours() { # the masks are there, and where nftables mutes the whole mute is
 flush() { ns "gw$1" nft flush ruleset; }
 put_operator_back() { operator_rules "$1" | ns "gw$1" nft -f -; }
 
+# Milliseconds are not the point here: 50 ms x 6, which a busy machine can keep.
+ha hb-interval 5
+ha hb-lost-threshold 6
 lab_new A B
 lab_hub
 plain_flows() {
@@ -52,8 +55,8 @@ flow late-echo echo --from 10.1.0.10,40001 10.2.0.10
 claim "a new session is copied" eventually 3 has_session B tcp sport=40001
 tell "SIGKILL to the daemon of A"
 kill_gw A
-claim "B is primary" eventually 2 primary_is B
-claim "only B forwards" eventually 2 forwards_alone B
+claim "B is primary" eventually 5 primary_is B
+claim "only B forwards" eventually 5 forwards_alone B
 eventually 8 all_answered $(probes)
 server_speaks
 eventually 8 idle_agreed
