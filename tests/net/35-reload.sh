@@ -46,12 +46,13 @@ claim "and takes over, the ages being equal" eventually 3 primary_is B
 claim "a value out of range is refused" eval '! fk A config system ha set priority 999 end 2>/dev/null'
 claim "and changes nothing" setting_is A priority 50
 
-tell "one more virtual address by command, on both"
+tell "one more virtual address by command, on one after the other"
 for gw in A B; do
 	claim "10.1.0.77 on $gw" fk $gw config system interface edit in set ip 10.1.0.1/24 10.1.0.77/24 end
+	claim "$gw has it" eventually 10 has_address $gw in 10.1.0.77/24
+	need "the two agree again" eventually 15 agree A B
+	need "and are equal" eventually 10 copied A B
 done
-claim "A has it" eventually 5 has_address A in 10.1.0.77/24
-claim "B has it" eventually 5 has_address B in 10.1.0.77/24
 # B's heartbeats begin anew with that, at age 0: A may be the older one now, and then it leads.
 claim "they agree on a primary" eventually 15 agree A B
 claim "the client reaches it" eventually 5 pings 10.1.0.77

@@ -4,6 +4,8 @@
 # The control: a copy that its owner deleted is not among them.
 . "$(dirname "$0")/lib.sh"
 
+is_unbounded() { fk "$1" --json diagnose sys ha status | jq -e '[.. | .lease_unbounded? // empty] | any' >/dev/null; }
+
 # Milliseconds are not the point here: 50 ms x 6, which a busy machine can keep.
 ha hb-interval 5
 ha hb-lost-threshold 6
@@ -24,6 +26,7 @@ claim "a deleted session goes on B too" eventually 3 not has_session B sport=400
 tell "A loses its power"
 gw_gone A
 claim "B is primary" eventually 5 primary_is B
+need "B knows that it is alone, so its kernel may go on without it" eventually 5 is_unbounded B
 tell "SIGKILL to the daemon of B; started again"
 kill_gw B
 start_gw B

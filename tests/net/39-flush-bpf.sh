@@ -20,9 +20,9 @@ has_ours() { # the masks are there, and where nftables mutes the whole mute is
 flush() { ns "gw$1" nft flush ruleset; }
 put_operator_back() { operator_rules "$1" | ns "gw$1" nft -f -; }
 
-# Milliseconds are not the point here: 50 ms x 6, which a busy machine can keep.
-ha hb-interval 5
-ha hb-lost-threshold 6
+# Milliseconds are not the point here: 50 ms x 6 (nft: 100 ms x 10), which a busy machine can keep.
+ha hb-interval ${HB:-5}
+ha hb-lost-threshold ${LOST:-6}
 lab_new A B
 lab_hub
 plain_flows() {
