@@ -1,0 +1,105 @@
+"""table.py: the table of a run, its ratios, RESULTS.md and results.json"""
+import datetime
+import json
+import os
+import platform
+import statistics
+
+WORDS = {"conntrackd": "conntrackd", "conntrackd-filtered": "conntrackd, ESTABLISHED filter",
+         "established": "flowkeepd, established", "all-states": "flowkeepd, all-states"}
+ALL = {"cpu", "closed", "rate", "lag", "kernel", "join"}
+
+
+def median(runs, key):
+    values = [v for v in (key(r) for r in runs) if v is not None]
+    return statistics.median(values) if values else None
+
+
+def setup_cost(parts, side):
+    """How much slower the kernel sets sessions up, in per cent of what it does with no daemon."""
+    alone = median(parts["kernel"].get("none", []), lambda r: r["per_s"])
+    listened = median(parts["kernel"].get(side, []), lambda r: r["per_s"])
+    return None if not alone or not listened else 100 * (1 - listened / alone)
+
+
+def rows(parts):
+    """(text, unit, aim, {side: value}); what was not measured is not there."""
+    out = []
+
+    def row(part, text, aim, key, unit="{:.1f}", less_is_better=True):
+        if part in parts:
+            values = {side: median(runs, key) for side, runs in parts[part].items() if side != "none"}
+            out.append((text, aim, unit, less_is_better, values))
+
+    row("cpu", "CPU of both daemons, us per session opened", "1/10, try 1/20", lambda r: r["us_both"])
+    row("cpu", "- owner", "", lambda r: r["us_owner"])
+    row("cpu", "- secondary", "", lambda r: r["us_secondary"])
+    row("closed", "CPU of both daemons, us per session opened and closed", "", lambda r: r["us_both"])
+    row("rate", "highest lossless rate, sessions/s", "40000", lambda r: r, "{:.0f}", False)
+    row("cpu", "bytes on the sync link per session opened", "", lambda r: r["bytes"])
+    row("closed", "bytes on the sync link per session opened and closed", "60, try 40", lambda r: r["bytes"])
+    row("cpu", "memory of the owner's daemon, bytes per session", "160", lambda r: r["rss"][0], "{:.0f}")
+    row("cpu", "memory of the secondary's daemon, bytes per session", "160", lambda r: r["rss"][1], "{:.0f}")
+    row("lag", "third packet to usable copy at 20 k/s, p50, ms", "2", lambda r: r.get("copy_p50_ms"), "{:.2f}")
+    row("lag", "the same, p99, ms", "10", lambda r: r.get("copy_p99_ms"), "{:.2f}")
+    if "kernel" in parts:
+        row("kernel", "kernel's own set-up rate with the daemon listening, sessions/s", "", lambda r: r["per_s"], "{:.0f}", False)
+        out.append(("- slow-down against no daemon, %", "15", "{:.0f}", True,
+                    {side: setup_cost(parts, side) for side in parts["kernel"] if side != "none"}))
+    for count in sorted({r["sessions"] for runs in parts.get("join", {}).values() for r in runs}):
+        for text, aim, key in (("stores proven equal", "6 for 1 M", "stores_s"), ("in the kernel too", "10 for 1 M", "kernels_s")):
+            out.append((f"member joins and finds {count} sessions: {text}, s", aim, "{:.2f}", True,
+                        {side: median([r for r in runs if r["sessions"] == count], lambda r: r[key])
+                         for side, runs in parts["join"].items()}))
+    return out
+
+
+def ratio(values, less_is_better):
+    ours, theirs = values.get("established"), values.get("conntrackd")
+    if not ours or not theirs or ours <= 0 or theirs <= 0:
+        return ""
+    return f"{theirs / ours if less_is_better else ours / theirs:.1f}"
+
+
+def render(results):
+    parts = results["parts"]
+    sides = [s for s in WORDS if any(s in runs for runs in parts.values())]
+    lines = ["| figure | aim | " + " | ".join(WORDS[s] for s in sides) + " | times better |",
+             "| --- " * (len(sides) + 3) + "|"]
+    for text, aim, unit, less, values in rows(parts):
+        cells = ["-" if values.get(s) is None else unit.format(values[s]) for s in sides]
+        lines.append(f"| {text} | {aim} | " + " | ".join(cells) + f" | {ratio(values, less)} |")
+    return "\n".join(lines) + "\n"
+
+
+def spread(results):
+    """Every single measurement, so that nobody has to believe a median."""
+    lines = []
+    for part, key in (("cpu", "us_both"), ("closed", "us_both"), ("lag", "copy_p99_ms"), ("kernel", "per_s")):
+        for side, runs in results["parts"].get(part, {}).items():
+            lines.append(f"- {part}, {WORDS.get(side, 'no daemon')}: " +
+                         ", ".join("-" if r.get(key) is None else f"{r[key]:.1f}" for r in runs))
+    for side, runs in results["parts"].get("rate", {}).items():
+        lines.append(f"- rate, {WORDS[side]}: " + ", ".join(f"{r:.0f}" for r in runs))
+    return "\n".join(lines) + "\n"
+
+
+def machine():
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} shared cores, {memory:.0f} GiB, Linux {'.'.join(platform.release().split('.')[:2])}"
+
+
+def write(results, out, parts):
+    results["date"] = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    results["machine"] = machine()
+    results["load_average"] = os.getloadavg()
+    with open(f"{out}/results.json", "w") as f:
+        json.dump(results, f, indent=1)
+    text = render(results)
+    if ALL <= set(parts):
+        with open(f"{out}/RESULTS.md", "w") as f:
+            f.write(f"# Figures of one run\n\n{results['date']}, `{results['command']}`, {results['machine']}, "
+                    f"load average at the end {results['load_average'][0]:.1f}. conntrackd 1.4.7, FT-FW, direct "
+                    "injection. Median of the repetitions; the last column compares the first conntrackd column with "
+                    f"flowkeepd at level `established`.\n\n{text}\n## Every repetition\n\n{spread(results)}")
+    return text
