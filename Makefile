@@ -16,6 +16,13 @@ test: all
 test-unit: all
 	meson test -C $(BUILD) --suite unit --print-errorlogs
 
+# the same load through conntrackd and through flowkeepd (bench/RESULTS.md); as root, bounded, in namespaces
+bench: all
+	FK_BUILD=$(abspath $(BUILD)) python3 bench/run.py
+
+bench-quick: all
+	FK_BUILD=$(abspath $(BUILD)) python3 bench/run.py --quick --out $(abspath $(BUILD))
+
 install: all
 	meson install -C $(BUILD) --no-rebuild
 
@@ -32,7 +39,12 @@ deps:
 	[ -n "$$missing" ] || exit 0; \
 	[ "$$(id -u)" = 0 ] || { echo "missing packages; run:"; \
 		echo "  sudo apt-get install -y --no-install-recommends$$missing"; exit 1; }; \
+	case "$$missing " in *" conntrackd "*) : it is measured, never run as a service; \
+		mkdir -p /etc/systemd/system; ln -sfn /dev/null /etc/systemd/system/conntrackd.service; \
+		[ -e /usr/sbin/policy-rc.d ] || { trap 'rm -f /usr/sbin/policy-rc.d' EXIT; \
+			printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; };; \
+	esac; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -q && apt-get install -q -y --no-install-recommends $$missing
 
-.PHONY: all demo test test-unit install clean deps
+.PHONY: all demo test test-unit bench bench-quick install clean deps
