@@ -20,7 +20,8 @@
 
 #define BIT(n) (1u << (n))
 
-/* DESIGN section 4. nft 1.0.6 refuses the words `mark` and `label`, so masks are numbers. */
+/* DESIGN section 4. nft 1.0.6 refuses the words `mark` and `label`, so masks are numbers;
+ * so are protocols, for names of most of them need /etc/protocols, which a minimal system lacks. */
 #define MASK_NONE 0u
 #define MASK_ALL  0xffffu /* struct nf_conntrack_ecache: u16 ctmask */
 #define MASK_ESTABLISHED                                                                           \
@@ -69,15 +70,15 @@ static void put_begin(struct text *t, const struct ct_table_config *config)
 	put(t, "\t\tip6 daddr ff00::/8 ct event set 0 return\n");
 	put(t, "\t\ttcp dport 1723 ct event set 0 return comment \"PPTP\"\n");
 	put(t, "\t\tudp dport 1701 ct event set 0 return comment \"L2TP\"\n");
-	put(t, "\t\tmeta l4proto gre ct helper \"pptp\" ct event set 0 return\n");
+	put(t, "\t\tmeta l4proto 47 ct helper \"pptp\" ct event set 0 return\n");
 	if (!config->tcp)
-		put(t, "\t\tmeta l4proto { tcp, sctp } ct event set 0 return\n");
+		put(t, "\t\tmeta l4proto { 6, 132 } ct event set 0 return\n");
 	if (!config->connectionless)
-		put(t, "\t\tmeta l4proto != { tcp, sctp } ct event set 0 return\n");
+		put(t, "\t\tmeta l4proto != { 6, 132 } ct event set 0 return\n");
 	put(t, "\t\tct status & %#x != 0 ct event set %#x return comment \"has a helper\"\n",
 	    (unsigned)IPS_HELPER, MASK_ALL);
 	if (config->tcp)
-		put(t, "\t\tmeta l4proto { tcp, sctp } ct event set %#x return\n",
+		put(t, "\t\tmeta l4proto { 6, 132 } ct event set %#x return\n",
 		    config->level == SYNC_LEVEL_ESTABLISHED ? MASK_ESTABLISHED : MASK_ALL);
 	if (config->connectionless)
 		put(t, "\t\tct event set %#x\n", MASK_CONNECTIONLESS);
@@ -107,7 +108,7 @@ static void put_sessions(struct text *t, const struct ct_table_config *config)
 	put(t, "\tchain sessions {\n"
 	       "\t\ttype filter hook forward priority 500; policy accept;\n"
 	       "\t\tct state new goto begin\n"
-	       "\t\tct state related meta l4proto != { icmp, icmpv6 } goto begin\n");
+	       "\t\tct state related meta l4proto != { 1, 58 } goto begin\n");
 	if (has_closing)
 		put(t, "\t\ttcp flags & (fin | rst) != 0 goto closing\n"
 		       "\t\tsctp chunk shutdown exists goto closing\n"
@@ -122,7 +123,7 @@ static void put_own(struct text *t, const char *chain, const char *hook)
 	    "\tchain %s {\n"
 	    "\t\ttype filter hook %s priority 500; policy accept;\n"
 	    "\t\tct state new ct event set %u\n"
-	    "\t\tct state related meta l4proto != { icmp, icmpv6 } ct event set %u\n"
+	    "\t\tct state related meta l4proto != { 1, 58 } ct event set %u\n"
 	    "\t}\n",
 	    chain, hook, MASK_NONE, MASK_NONE);
 }
