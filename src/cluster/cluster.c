@@ -29,7 +29,7 @@ void cluster_enter(struct cluster *c, mono_t now, enum member_state state, const
 	if (state != c->state || strcmp(name, c->primary) != 0 || term != c->term)
 		c->is_ready = state == MEMBER_WORK;
 	if (state != c->state || strcmp(name, c->primary) != 0)
-		c->state_since = now;
+		c->state_since = c->entered_at = now;
 	c->state = state;
 	memcpy(c->primary, name, sizeof(c->primary));
 	c->term = term;
@@ -56,6 +56,7 @@ void cluster_init(struct cluster *c, const struct cluster_config *config,
 	c->arg = arg;
 	c->state = MEMBER_HELLO;
 	c->state_since = now;
+	c->entered_at = now;
 	c->age_since = now;
 	c->next_send = now;
 	c->last_send = mono_add(now, -config->interval_ns);
@@ -185,6 +186,9 @@ mono_t cluster_step(struct cluster *c, mono_t now)
 			c->alarms[ALARM_VMAC_TABLE] = true;
 	if (c->alarms[ALARM_STRANGER] && mono_sub(now, c->stranger_rx) > STRANGER_NS)
 		c->alarms[ALARM_STRANGER] = false;
+	/* It may have been a recording of our own earlier life. */
+	if (c->alarms[ALARM_SERIAL_CLASH] && mono_sub(now, c->clash_rx) > STRANGER_NS)
+		c->alarms[ALARM_SERIAL_CLASH] = false;
 	if (mono_reached(now, c->next_send))
 		cluster_send(c, now);
 	/* What changed in this step may have something to do at once. */
@@ -197,8 +201,9 @@ void cluster_on_stranger(struct cluster *c, mono_t now)
 	c->alarms[ALARM_STRANGER] = true;
 }
 
-void cluster_on_serial_clash(struct cluster *c)
+void cluster_on_serial_clash(struct cluster *c, mono_t now)
 {
+	c->clash_rx = now;
 	c->alarms[ALARM_SERIAL_CLASH] = true;
 }
 

@@ -104,6 +104,7 @@ struct cluster {
 	struct member greeted[LIMIT_MEMBERS]; /* authentic, not verified yet; oldest goes first */
 
 	mono_t state_since;     /* in this state, under this primary, and awake */
+	mono_t entered_at;      /* the same without the freezes: a busy host must come up too */
 	mono_t stepped_at;      /* a long pause before a step: we were frozen */
 	mono_t age_since;       /* what HA uptime counts from */
 	mono_t next_send;
@@ -132,6 +133,7 @@ struct cluster {
 	mono_t next_probe;
 	bool is_alone_takeover;
 	mono_t stranger_rx;
+	mono_t clash_rx;
 	mono_t answered_at;
 	char answered_by[64];
 	bool alarms[ALARM_COUNT];
@@ -152,7 +154,7 @@ enum drop_reason cluster_on_heartbeat(struct cluster *c, mono_t now, const char 
 				      uint64_t incarnation, const struct heartbeat *hb);
 /* A frame of our group that is not authentic. */
 void cluster_on_stranger(struct cluster *c, mono_t now);
-void cluster_on_serial_clash(struct cluster *c);
+void cluster_on_serial_clash(struct cluster *c, mono_t now);
 /* Number of monitored links that are down now; more than before resets the age. */
 void cluster_on_failures(struct cluster *c, mono_t now, unsigned failures);
 void cluster_on_path_trouble(struct cluster *c, bool has_trouble);

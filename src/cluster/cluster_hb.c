@@ -243,6 +243,8 @@ static bool is_in_range(const struct heartbeat *hb)
 	/* hb-interval is 1..20 times 10 or 100 ms; hb-lost-threshold 1..60. */
 	return hb->state <= MEMBER_WORK && hb->threshold >= 1 && hb->threshold <= 60 &&
 	       hb->interval_us >= 10000 && hb->interval_us <= 2000000 &&
+	       /* one above it must still be one above it */
+	       hb->term < UINT64_MAX >> 2 &&
 	       hb->send_us < (uint64_t)INT64_MAX / 1000 && hb->age_ms < (uint64_t)INT64_MAX / MS(1);
 }
 
@@ -266,6 +268,10 @@ enum drop_reason cluster_on_heartbeat(struct cluster *c, mono_t now, const char 
 	if (!m || m->incarnation != incarnation) {
 		if (!is_fresh) {
 			greet(c, now, serial, incarnation, hb->send_us);
+			/* Soon, before recordings of old lives have taken every slot: else they would
+			 * keep a newcomer out for as long as they are played. */
+			if (mono_sub(now, c->last_send) >= c->config.interval_ns / 8)
+				cluster_send(c, now);
 			return DROP_UNVERIFIED;
 		}
 		if (!m)

@@ -11,6 +11,7 @@
 #include "base/xalloc.h"
 #include "cluster/frames.h"
 #include "cluster/mute.h"
+#include "cluster/vip.h"
 #include "link/l2.h"
 #include "nl/rtnl.h"
 
@@ -38,6 +39,8 @@ struct tap {
 	int ifindex;
 	int known_ifindex; /* of the device that `mac` and the memberships are about */
 	struct mac mac;
+	struct mac virtual_mac; /* of the cluster's gateways on this interface */
+	mono_t conflict_told;
 };
 
 struct probe {
@@ -138,6 +141,16 @@ static bool is_ours(const struct config_iface *iface, const struct ipaddr *addr)
 	return false;
 }
 
+static void tell_conflict(struct tap *tap, const char *who)
+{
+	mono_t now = loop_now(tap->probe->loop);
+
+	if (!mono_is_zero(tap->conflict_told) && mono_sub(now, tap->conflict_told) < SEC(60))
+		return;
+	tap->conflict_told = now;
+	log_warnx("probe", "a host has our virtual address: %s", who);
+}
+
 static void tap_on_readable(void *arg, unsigned events)
 {
 	struct tap *tap = arg;
@@ -160,6 +173,10 @@ static void tap_on_readable(void *arg, unsigned events)
 			continue;
 		snprintf(who, sizeof(who), "%s is at %s on %s", ipaddr_format(&addr, addr_text),
 			 mac_format(&mac, mac_text), tap->iface->name);
+		if (!mac_equal(&mac, &tap->virtual_mac)) {
+			tell_conflict(tap, who);
+			continue;
+		}
 		finish(tap->probe, who);
 		return;
 	}
@@ -302,6 +319,7 @@ int probe_open(struct loop *loop, const struct config *config, const char *seria
 		probe->ifaces[probe->tap_count] = config->iface[i];
 		probe->taps[probe->tap_count].probe = probe;
 		probe->taps[probe->tap_count].iface = &probe->ifaces[probe->tap_count];
+		probe->taps[probe->tap_count].virtual_mac = vip_mac(config->ha.group_id, i);
 		(void)tap_learn(&probe->taps[probe->tap_count]); /* or when it is there */
 		probe->tap_count++;
 	}

@@ -4,7 +4,10 @@
  * a DAD neighbour solicitation (RFC 4862 section 5.4) for every IPv6 one, from the interface's
  * own MAC, past the mute, and again after half the time; listens before the mute (AF_PACKET tap,
  * closed a second after the last probe, filtered to ARP replies and NAs for our addresses) for
- * the given time. Any answer means that a kernel somewhere still forwards as this cluster.
+ * the given time. An answer from the
+ * interface's virtual MAC means that a kernel somewhere still forwards as this cluster. Any other
+ * address that answers is a host that has our address: told in the log once a minute, but nobody on a
+ * LAN shall be able to hold a takeover up by answering.
  */
 #ifndef FK_CLUSTER_PROBE_H
 #define FK_CLUSTER_PROBE_H

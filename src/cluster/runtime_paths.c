@@ -47,7 +47,7 @@ static enum drop_reason take(struct runtime *rt, struct path *path, uint8_t *fra
 	if ((reason == DROP_AUTH || reason == DROP_SECURITY) && path->is_hbdev)
 		cluster_on_stranger(&rt->cluster, now);
 	if (reason == DROP_SERIAL_CLASH)
-		cluster_on_serial_clash(&rt->cluster);
+		cluster_on_serial_clash(&rt->cluster, now);
 	if (reason)
 		return reason;
 	if (head.type != FRAME_HEARTBEAT)
