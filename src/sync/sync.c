@@ -92,9 +92,11 @@ void sync_on_role(struct sync *s, mono_t now, enum sync_role role, const char *p
 		/* What the old role was about to delete may be alive at the new primary. */
 		fence_discard(s);
 		store_forget_tombs(s->store, store_head(s->store));
-		s->is_dump_wanted = false;
-		if (old != SYNC_SECONDARY)
+		/* What we know of our kernel may be stale too (lost events, a freeze): look once. */
+		if (old != SYNC_SECONDARY) {
 			begin_sweep(s);
+			s->is_dump_wanted = true;
+		}
 		inbox_begin(s, now);
 		break;
 	}
@@ -143,6 +145,8 @@ void sync_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 
 			if (entry)
 				entry->stamp = s->stamp;
+			if (entry && !seen->is_copy)
+				apply_touched(s, now, seen);
 		} else if (seen->news == CT_NEWS_UPDATE && seen->has_mark && !seen->is_copy) {
 			apply_touched(s, now, seen);
 		}

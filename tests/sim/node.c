@@ -281,7 +281,7 @@ static void take_frame(struct node *node, struct frame *frame)
 		sim_fail(sim, "a heartbeat does not decode: %s", drop_text(why));
 		return;
 	}
-	if (frame->sent_at >= node->run_since)
+	if (frame->sent_at >= node->hear_since)
 		node->must_hear = false;
 	cluster_on_heartbeat(&node->cluster, node_clock(node), sim->nodes[frame->from].config.serial,
 			     frame->incarnation, &hb);
@@ -330,8 +330,10 @@ void node_thaw(struct node *node)
 	/* The news a primary had before a short freeze are good enough. */
 	if (node->cluster.state == MEMBER_WORK && !node_has_lease(node) &&
 	    (node->had_lease || sim->now - node->frozen_at > node->config.interval_ns *
-							     node->config.threshold))
+							     node->config.threshold)) {
 		node->must_hear = true;
+		node->hear_since = sim->now;
+	}
 	if (node->failures != node->cluster.failures)
 		cluster_on_failures(&node->cluster, node_clock(node), node->failures);
 	if (node->sync)

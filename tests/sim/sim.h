@@ -91,7 +91,8 @@ struct node {
 	bool had_lease;         /* when it froze */
 	int64_t boot_since;     /* true time */
 	int64_t frozen_at;      /* true time */
-	bool must_hear;         /* thawed without a lease: needs news before it may have one */
+	bool must_hear;         /* thawed without a lease: needs news before it may have one ... */
+	int64_t hear_since;     /* ... sent after this (a short second freeze does not spoil it) */
 
 	uint64_t probe_id;      /* 0: none */
 	bool probe_hit, probe_done;
