@@ -42,9 +42,11 @@ def rows(parts):
     row("cpu", "memory of the secondary's daemon, bytes per session", "160", lambda r: r["rss"][1], "{:.0f}")
     row("lag", "third packet to usable copy at 20 k/s, p50, ms", "2", lambda r: r.get("copy_p50_ms"), "{:.2f}")
     row("lag", "the same, p99, ms", "10", lambda r: r.get("copy_p99_ms"), "{:.2f}")
+    row("lag", "- sessions/s really opened meanwhile", "", lambda r: r["per_s"], "{:.0f}", False)
     if "kernel" in parts:
         row("kernel", "kernel's own set-up rate with the daemon listening, sessions/s", "", lambda r: r["per_s"], "{:.0f}", False)
-        out.append(("- slow-down against no daemon, %", "15", "{:.0f}", True,
+        alone = median(parts["kernel"].get("none", []), lambda r: r["per_s"])
+        out.append((f"- slow-down against no daemon ({alone:.0f}/s), %", "15", "{:.0f}", True,
                     {side: setup_cost(parts, side) for side in parts["kernel"] if side != "none"}))
     for count in sorted({r["sessions"] for runs in parts.get("join", {}).values() for r in runs}):
         for text, aim, key in (("stores proven equal", "6 for 1 M", "stores_s"), ("in the kernel too", "10 for 1 M", "kernels_s")):
