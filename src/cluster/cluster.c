@@ -1,4 +1,4 @@
-/* cluster.c: moves between hello, standby and work, and the news that the machine is handed (pure) */
+/* cluster.c: moves between hello, standby and work, and the news the machine is handed (pure) */
 #include "cluster/cluster_internal.h"
 
 #include <stdarg.h>

@@ -143,7 +143,8 @@ bool cluster_is_hidden(const struct cluster *c, mono_t now, bool is_better)
 		if (!cluster_is_living(c, m, now))
 			continue;
 		/* It does not hear us, and so will not wait for us. */
-		if (is_better && is_eligible(c, m, now) && strcmp(m->serial, c->config.serial) > 0 &&
+		if (is_better && is_eligible(c, m, now) &&
+		    strcmp(m->serial, c->config.serial) > 0 &&
 		    mono_sub(now, m->echo) >= cluster_detection_of(c, m))
 			return true;
 		for (unsigned k = 0; k < m->hb.peers_count; k++) {

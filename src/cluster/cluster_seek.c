@@ -35,7 +35,8 @@ static const struct member *relayed_primary(const struct cluster *c, mono_t now)
 
 		if (cluster_is_living(c, m, now) && m->hb.state == MEMBER_STANDBY &&
 		    m->hb.primary[0] && strcmp(m->hb.primary, c->config.serial) != 0 &&
-		    !cluster_hears(c, m->hb.primary, now) && cluster_hearer_of(c, m->hb.primary, now) &&
+		    !cluster_hears(c, m->hb.primary, now) &&
+		    cluster_hearer_of(c, m->hb.primary, now) &&
 		    (!best || m->hb.term > best->hb.term))
 			best = m;
 	}
@@ -61,8 +62,8 @@ static bool is_held(const struct cluster *c, mono_t now)
 	return false;
 }
 
-/* A living member hears our primary, which we do not, and says that it has left: somebody there may be
- * taking over already. */
+/* A living member hears our primary, which we do not, and says that it has left: somebody there
+ * may be taking over already. */
 static bool is_left_elsewhere(const struct cluster *c, mono_t now)
 {
 	const struct member *primary = cluster_member((struct cluster *)c, c->primary);

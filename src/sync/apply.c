@@ -183,11 +183,15 @@ static void hold_own(struct sync *s, mono_t now, mono_t *wake)
 
 void apply_retry(struct sync *s, mono_t now, mono_t *wake)
 {
-	/* Only what is queued now: a refusal queues anew. And a slice of it: a kernel table that is too
-	 * small for the primary's sessions refuses most of them, again and again. */
-	if (s->retry.count > SWEEP_PER_STEP)
+	size_t slice = s->retry.count;
+
+	/* Only what is queued now: a refusal queues anew. And a slice of it: a kernel table that is
+	 * too small for the primary's sessions refuses most of them, again and again. */
+	if (slice > SWEEP_PER_STEP) {
+		slice = SWEEP_PER_STEP;
 		sync_wake(wake, mono_add(now, MS(1)));
-	for (size_t n = s->retry.count < SWEEP_PER_STEP ? s->retry.count : SWEEP_PER_STEP; n > 0; n--) {
+	}
+	for (; slice > 0; slice--) {
 		struct hashq_item it = *hashq_peek(&s->retry);
 		struct store_entry *entry;
 
