@@ -9,7 +9,7 @@ documents say), conntrackd-filtered (only TCP states from ESTABLISHED on), estab
 Writes RESULTS.md and results.json; on fewer parts or sides than all only the latter.
 """
 import argparse
-import json
+import fcntl
 import os
 import signal
 import subprocess
@@ -59,6 +59,7 @@ def holds(opt, pair, rate, keep):
     if not pair.reset():
         pair.fresh()
     got = pair.load(int(rate * opt.size["rate_s"]), int(rate))
+    del got["counters"]
     keep("rate_steps", pair, dict(asked=rate, **got))
     note(f"rate, {pair.key}: {rate:.0f}/s asked, {got['per_s']:.0f}/s opened, {got['lost']} lost on the way, "
          f"{got['copies']} copies of {got['opened']}: {'lossless' if got['lossless'] else 'lossy'}")
@@ -184,7 +185,12 @@ def inside(opt):
 
 def outside():
     """The limit is host-wide and can be written only from outside the lab."""
-    old = None
+    old, lock = None, open(__file__)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        note("another run is under way: two would spoil each other's figures and the limit that is put back")
+        return 1
     try:
         with open(MAX) as f:
             old = f.read().strip()
