@@ -345,6 +345,7 @@ void node_sync_reconfigure(struct node *node)
 	node->filter.pickup = table.tcp;
 	node->filter.connectionless = table.connectionless;
 	ct_table_replace(node->table, &table);
+	sync_set_sees_all(node->sync, !table.event_mask);
 	sync_set_enabled(node->sync, loop_now(node->loop), table.tcp);
 }
 
@@ -401,6 +402,7 @@ int node_sync_open(struct node *node, const struct seal_key *key, uint8_t seal_f
 				    .group_id = node->config.ha.group_id,
 				    .incarnation = node->incarnation };
 	struct sync_config config = { .is_enabled = node->config.ha.pickup,
+				      .sees_all = !node->config.ha.event_mask,
 				      .max_sessions = NODE_SESSIONS_MAX, .fence_ns = MS(20) };
 	int error;
 

@@ -31,6 +31,15 @@
 /* Hold timeout of a copy, seconds: longer than any outage of a daemon that matters (one day). */
 #define CT_HOLD_S 86399
 
+/* The connlabel of sessions that begin or end in this gateway (ct_table_text.c); ours, like the copy
+ * bit. ctnetlink carries labels as 128 bits, bit n in byte n / 8. */
+#define CT_LABEL_OWN 127
+
+static inline bool ct_is_own(const struct ct *ct)
+{
+	return HAS(ct, CT_LABELS) && (ct->labels[CT_LABEL_OWN / 8] >> (CT_LABEL_OWN % 8) & 1);
+}
+
 enum ct_news { CT_NEWS_NEW, CT_NEWS_UPDATE, CT_NEWS_DESTROY, CT_NEWS_DUMP };
 
 struct ct_seen {

@@ -4,13 +4,13 @@
  *   forward     500  sessions  after whatever gave the session its helper
  *                      new, expected -> begin    the mask of its protocol, once
  *                      FIN, RST, ... -> closing  level established: protocol states from now on
- *   input, output 500  own_in, own_out           sessions of the gateway itself raise nothing
- *   (never run)      labels    makes the kernel keep connlabels (nf_connlabels_get)
+ *   input, output 500  own_in, own_out  sessions of the gateway itself: a label, and no events
  *
  * ICMP errors are `related` too, but carry the session they complain about: they must not give it
  * the mask of ICMP. `ct helper` in nft is the helper of the *master*; that a session has one
  * itself is status bit IPS_HELPER.
  */
+#include "ct/ct.h"
 #include "ct/ct_table_impl.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -22,7 +22,6 @@
 
 /* DESIGN section 4. nft 1.0.6 refuses the words `mark` and `label`, so masks are numbers;
  * so are protocols, for names of most of them need /etc/protocols, which a minimal system lacks. */
-#define MASK_NONE 0u
 #define MASK_ALL  0xffffu /* struct nf_conntrack_ecache: u16 ctmask */
 #define MASK_ESTABLISHED                                                                           \
 	(BIT(IPCT_ASSURED) | BIT(IPCT_DESTROY) | BIT(IPCT_MARK) | BIT(IPCT_LABEL) |                \
@@ -59,7 +58,6 @@ static void put_claim(struct text *t, uint32_t copy_bit)
 	    "\t\tct mark & %#x != 0 ct mark set ct mark & %#x\n"
 	    "\t}\n",
 	    copy_bit, ~copy_bit);
-	put(t, "\tchain labels {\n\t\tct label set 127\n\t}\n");
 }
 
 static void put_begin(struct text *t, const struct ct_table_config *config)
@@ -117,15 +115,20 @@ static void put_sessions(struct text *t, const struct ct_table_config *config)
 	put(t, "\t}\n");
 }
 
-static void put_own(struct text *t, const char *chain, const char *hook)
+/* What begins here ends here: to and from the gateway, diverted to a local proxy, broadcast. The
+ * label says so where masks cannot, in dumps and under `event-mask disable`; that a rule uses
+ * labels at all is also what makes the kernel keep those of others (nf_connlabels_get). */
+static void put_own(struct text *t, const char *chain, const char *hook, bool is_masked)
 {
+	const char *mask = is_masked ? " ct event set 0" : "";
+
 	put(t,
 	    "\tchain %s {\n"
 	    "\t\ttype filter hook %s priority 500; policy accept;\n"
-	    "\t\tct state new ct event set %u\n"
-	    "\t\tct state related meta l4proto != { 1, 58 } ct event set %u\n"
+	    "\t\tct state new ct label set %d%s\n"
+	    "\t\tct state related meta l4proto != { 1, 58 } ct label set %d%s\n"
 	    "\t}\n",
-	    chain, hook, MASK_NONE, MASK_NONE);
+	    chain, hook, CT_LABEL_OWN, mask, CT_LABEL_OWN, mask);
 }
 
 size_t ct_table_text_of(const struct ct_table_config *config, bool is_owned, char *out, size_t size)
@@ -136,11 +139,10 @@ size_t ct_table_text_of(const struct ct_table_config *config, bool is_owned, cha
 	if (is_owned)
 		put(&t, "\tflags owner;\n");
 	put_claim(&t, config->copy_bit);
-	if (config->event_mask) {
+	if (config->event_mask)
 		put_sessions(&t, config);
-		put_own(&t, "own_in", "input");
-		put_own(&t, "own_out", "output");
-	}
+	put_own(&t, "own_in", "input", config->event_mask);
+	put_own(&t, "own_out", "output", config->event_mask);
 	put(&t, "}\n");
 	return t.len < t.size ? t.len : 0;
 }

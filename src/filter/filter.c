@@ -105,6 +105,9 @@ enum filter_verdict filter_decide(const struct filter_config *config, const stru
 		return FILTER_BROADCAST;
 	if (IS_IN(&ct->src, link_local) || IS_IN(&ct->dst, link_local) || is_discovery(ct))
 		return FILTER_LINK_LOCAL;
+	/* Marked when it came up the stack: also what a proxy took, and broadcasts of a subnet. */
+	if (ct_is_own(ct))
+		return FILTER_LOCAL;
 	if (filter_locals_has(&config->locals, &ct->src) ||
 	    filter_locals_has(&config->locals, &reply_src))
 		return FILTER_LOCAL;

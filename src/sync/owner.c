@@ -50,6 +50,10 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 		entry->stamp = s->stamp;
 		store_read(s->store, entry, &known);
 		ct_merge(&known, seen);
+	} else if (s->config.sees_all && !seen->is_full) {
+		/* It lacks what its NEW was refused for, the label of our own sessions say. */
+		s->stats.filtered++;
+		return;
 	} else {
 		known = seen->ct;
 	}

@@ -129,6 +129,11 @@ void sync_set_enabled(struct sync *s, mono_t now, bool is_enabled)
 	sync_on_role(s, now, role, primary, s->term);
 }
 
+void sync_set_sees_all(struct sync *s, bool sees_all)
+{
+	s->config.sees_all = sees_all;
+}
+
 void sync_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 {
 	if (!s->config.is_enabled)

@@ -58,6 +58,8 @@ struct sync_ops {
 struct sync_config {
 	char serial[17];
 	bool is_enabled;         /* session-pickup; off: nothing is told or taken, always ready */
+	bool sees_all;           /* no masks: every session begins with a NEW event, so an update of
+				  * one that is not in the store is of one that was refused */
 	size_t max_sessions;
 	struct store_keys keys;
 	int64_t fence_ns;        /* how long a delete waits, 20 ms */
@@ -106,6 +108,8 @@ struct sync *sync_new(const struct sync_config *config, const struct sync_ops *o
 void sync_free(struct sync *sync);
 /* session-pickup switched; off empties the store (copies are deleted from the kernel). */
 void sync_set_enabled(struct sync *sync, mono_t now, bool is_enabled);
+/* set event-mask switched (sync_config.sees_all). */
+void sync_set_sees_all(struct sync *sync, bool sees_all);
 
 /* The cluster room: our role, the primary (maybe ourselves) and its term. */
 void sync_on_role(struct sync *sync, mono_t now, enum sync_role role, const char *primary,
