@@ -17,11 +17,16 @@ test-unit: all
 	meson test -C $(BUILD) --suite unit --print-errorlogs
 
 # the same load through conntrackd and through flowkeepd (bench/RESULTS.md); as root, bounded, in namespaces
-bench: all
+bench: all conntrackd
 	FK_BUILD=$(abspath $(BUILD)) python3 bench/run.py
 
-bench-quick: all
+bench-quick: all conntrackd
 	FK_BUILD=$(abspath $(BUILD)) python3 bench/run.py --quick --out $(abspath $(BUILD))
+
+# Not in packages.txt: on a gateway its service would begin to run.
+conntrackd:
+	@command -v conntrackd >/dev/null || { echo "the benchmark needs Debian's conntrackd (only the program;" \
+		"its service may be masked): apt-get install conntrackd"; exit 1; }
 
 install: all
 	meson install -C $(BUILD) --no-rebuild
@@ -39,12 +44,7 @@ deps:
 	[ -n "$$missing" ] || exit 0; \
 	[ "$$(id -u)" = 0 ] || { echo "missing packages; run:"; \
 		echo "  sudo apt-get install -y --no-install-recommends$$missing"; exit 1; }; \
-	case "$$missing " in *" conntrackd "*) : it is measured, never run as a service; \
-		mkdir -p /etc/systemd/system; ln -sfn /dev/null /etc/systemd/system/conntrackd.service; \
-		[ -e /usr/sbin/policy-rc.d ] || { trap 'rm -f /usr/sbin/policy-rc.d' EXIT; \
-			printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; };; \
-	esac; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -q && apt-get install -q -y --no-install-recommends $$missing
 
-.PHONY: all demo test test-unit bench bench-quick install clean deps
+.PHONY: all demo test test-unit bench bench-quick conntrackd install clean deps
