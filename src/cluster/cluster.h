@@ -131,7 +131,6 @@ struct cluster {
 	bool is_probing;
 	bool is_probe_due;      /* a probe found silence; act on it in this step */
 	mono_t next_probe;
-	bool is_alone_takeover;
 	mono_t stranger_rx;
 	mono_t clash_rx;
 	mono_t answered_at;

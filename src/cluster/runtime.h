@@ -81,7 +81,6 @@ void runtime_get(struct runtime *rt, struct runtime_state *ret_state);
 void runtime_set_ready(struct runtime *rt, uint64_t term, bool is_ready);
 void runtime_set_sessions(struct runtime *rt, uint64_t sessions);
 void runtime_force(struct runtime *rt, bool is_forced);
-void runtime_reset_uptime(struct runtime *rt);
 /* New timers, priority, override ...: what is not a matter of sockets or keys. */
 void runtime_reconfigure(struct runtime *rt, const struct config *config);
 /* Would this change need a new thread (sockets, keys, addresses)? */

@@ -166,7 +166,7 @@ void runtime_tell_link_up(struct runtime *rt)
 /* To the heartbeat thread. */
 struct order {
 	struct runtime *rt;
-	enum { ORDER_READY, ORDER_SESSIONS, ORDER_FORCE, ORDER_UPTIME, ORDER_CONFIG } what;
+	enum { ORDER_READY, ORDER_SESSIONS, ORDER_FORCE, ORDER_CONFIG } what;
 	uint64_t number;
 	bool flag;
 	struct cluster_config config;
@@ -186,9 +186,6 @@ static void obey(void *arg)
 		break;
 	case ORDER_FORCE:
 		cluster_on_force(c, order->flag);
-		break;
-	case ORDER_UPTIME:
-		cluster_on_reset_uptime(c, loop_now(order->rt->loop));
 		break;
 	case ORDER_CONFIG:
 		order->config.incarnation = c->config.incarnation;
@@ -220,11 +217,6 @@ void runtime_set_sessions(struct runtime *rt, uint64_t sessions)
 void runtime_force(struct runtime *rt, bool is_forced)
 {
 	give(rt, &(struct order){ .what = ORDER_FORCE, .flag = is_forced });
-}
-
-void runtime_reset_uptime(struct runtime *rt)
-{
-	give(rt, &(struct order){ .what = ORDER_UPTIME });
 }
 
 void runtime_reconfigure(struct runtime *rt, const struct config *config)

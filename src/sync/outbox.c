@@ -110,20 +110,23 @@ uint64_t outbox_acked_by_all(const struct sync *s)
 	return least;
 }
 
+/* Nothing is known of it in this term; it will say what it lacks. */
+static void begin_peer(struct sync_peer *p, mono_t now)
+{
+	p->is_joined = true;
+	p->has_acked = false;
+	p->acked = 0;
+	p->walk = 0;
+	p->proven = 0;
+	p->proven_at = MONO_ZERO;
+	p->progress_at = now;
+}
+
 void outbox_begin(struct sync *s, mono_t now)
 {
 	store_cursor_seek(s->store, &s->group, store_head(s->store));
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
-		struct sync_peer *p = &s->peers[i];
-
-		p->is_joined = true;
-		p->has_acked = false;
-		p->acked = 0;
-		p->walk = 0;
-		p->proven = 0;
-		p->proven_at = MONO_ZERO;
-		p->progress_at = now;
-	}
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+		begin_peer(&s->peers[i], now);
 	s->pending_since = MONO_ZERO;
 	s->pending_bytes = 0;
 	s->age_count = 0;
@@ -151,14 +154,8 @@ void sync_on_members(struct sync *s, mono_t now, const char (*serials)[17], unsi
 			return;
 		memcpy(p->serial, serials[k], sizeof(p->serial));
 		p->is_used = true;
-		p->is_joined = true;
-		p->has_acked = false;
-		p->acked = 0;
-		p->walk = 0;
-		p->proven = 0;
-		p->proven_at = MONO_ZERO;
 		p->heard_at = now;
-		p->progress_at = now;
+		begin_peer(p, now);
 	}
 }
 
