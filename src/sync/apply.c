@@ -216,6 +216,6 @@ void apply_step(struct sync *s, mono_t now, mono_t *wake)
 {
 	if (s->is_sweeping)
 		hold_own(s, now, wake);
-	owner_dump(s);
+	owner_dump(s, now, wake);
 	apply_retry(s, now, wake);
 }

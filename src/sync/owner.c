@@ -39,15 +39,25 @@ void owner_remove(struct sync *s, mono_t now, struct store_entry *entry)
 	outbox_mark(s, now, entry->len);
 }
 
+static void note_silence(struct sync *s, const struct ct_seen *seen, struct store_entry *entry)
+{
+	if (seen->news != CT_NEWS_DUMP)
+		entry->flags &= (uint16_t)~ENTRY_SILENT;
+	else if (entry->flags & ENTRY_SILENT)
+		s->has_silent = true;
+}
+
 static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct store_entry *entry)
 {
 	struct ct known;
 	uint16_t flags = ENTRY_IN_KERNEL | ENTRY_TOUCHED;
+	bool is_new = !entry || (entry->flags & ENTRY_TOMB);
 	int error;
 
 	if (entry && !(entry->flags & ENTRY_TOMB)) {
 		entry->flags |= flags;
 		entry->stamp = s->stamp;
+		note_silence(s, seen, entry);
 		store_read(s->store, entry, &known);
 		ct_merge(&known, seen);
 	} else if (s->config.sees_all && !seen->is_full) {
@@ -71,6 +81,9 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 		return;
 	}
 	entry->flags |= flags;
+	if (is_new && seen->news == CT_NEWS_DUMP)
+		entry->flags |= ENTRY_SILENT;
+	note_silence(s, seen, entry);
 	entry->stamp = s->stamp;
 	outbox_mark(s, now, entry->len);
 }
@@ -229,13 +242,21 @@ static void sweep(struct sync *s, mono_t *wake, mono_t now)
 }
 
 /* A dump that is wanted begins when no request of ours is on its way to the kernel. */
-void owner_dump(struct sync *s)
+void owner_dump(struct sync *s, mono_t now, mono_t *wake)
 {
+	if (s->has_silent && !s->is_dumping && s->role == SYNC_PRIMARY) {
+		if (mono_reached(now, s->dump_next))
+			s->is_dump_wanted = true;
+		else
+			sync_wake(wake, s->dump_next);
+	}
 	if (!s->is_dump_wanted || s->is_dumping || s->in_flight || s->is_walking)
 		return;
 	s->is_dump_wanted = false;
 	s->is_dumping = true;
 	s->dump_stamp = ++s->stamp;
+	s->has_silent = false;
+	s->dump_began = now;
 	s->dump_head = store_head(s->store);
 	s->stats.dumps++;
 	s->ops->start_dump(s->arg);
@@ -245,7 +266,7 @@ void owner_step(struct sync *s, mono_t now, mono_t *wake)
 {
 	if (s->is_sweeping)
 		sweep(s, wake, now);
-	owner_dump(s);
+	owner_dump(s, now, wake);
 	renew_due(s, now, wake);
 	fence_step(s, now, wake);
 }

@@ -163,9 +163,12 @@ void sync_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 
 void sync_on_dump_done(struct sync *s, mono_t now, int error)
 {
+	int64_t pause_ns = REDUMP_SHARE * mono_sub(now, s->dump_began);
+
 	if (!s->is_dumping)
 		return;
 	s->is_dumping = false;
+	s->dump_next = mono_add(now, pause_ns > REDUMP_NS ? pause_ns : REDUMP_NS);
 	if (error) {
 		s->is_dump_wanted = true;
 		return;

@@ -30,6 +30,8 @@ enum {
 #define WALK_PAUSE_MAX_NS SEC(10)
 #define PROGRESS_NS   MS(50)  /* catch-up without progress is sent again */
 #define RETRY_NS      SEC(1)  /* what the kernel refused */
+#define REDUMP_NS     SEC(10) /* between dumps while sessions may end silently, at least */
+#define REDUMP_SHARE  20      /* and so many times the length of the last one */
 #define SETTLE_NS     SEC(2)  /* after a disturbance deletes stay parked */
 #define PARK_MAX_NS   SEC(10) /* however many disturbances follow */
 
@@ -80,6 +82,10 @@ struct sync {
 	bool is_complete;         /* the kernel's table has been read since we are primary */
 	bool knows_all;           /* the store was complete once: what it lacks has ended */
 	bool has_adopted;         /* copies that wait for a timeout of their own */
+	/* Sessions older than nf_conntrack_events = 1 end without an event (kernel-facts section 0):
+	 * while there are any the table is read again now and then. */
+	bool has_silent;
+	mono_t dump_began, dump_next;
 	uint64_t dump_head;       /* store head when the dump began */
 	uint32_t dump_stamp;
 	struct store_cursor sweep; /* timeouts after a takeover, copy bits after a demotion */
@@ -127,7 +133,7 @@ void fence_step(struct sync *s, mono_t now, mono_t *wake);
 /* owner.c */
 void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen);
 void owner_on_dump_done(struct sync *s, mono_t now);
-void owner_dump(struct sync *s);
+void owner_dump(struct sync *s, mono_t now, mono_t *wake);
 void owner_number(struct sync *s);
 void owner_remove(struct sync *s, mono_t now, struct store_entry *entry);
 void owner_step(struct sync *s, mono_t now, mono_t *wake);

@@ -26,7 +26,8 @@ claim "every copy is put back" eventually 15 has_made B $COUNT
 claim "A still has all of its own" has_made A $COUNT
 tell "conntrack -F on the primary"
 ns gwA conntrack -F >/dev/null 2>&1
-claim "no copy is left on B" eventually 15 has_made B 0
+# The sessions are older than the daemon's nf_conntrack_events=1 and may end without an event: it reads its table.
+claim "no copy is left on B" eventually 30 has_made B 0
 claim "proven equal again" eventually 5 proven
 claim "A is primary throughout" says_primary B A
 finish
