@@ -23,6 +23,9 @@ enum { IGNORE_MAX = 4 };
 #define RCVBUF_BYTES     (4u << 20)
 #define RCVBUF_MAX_BYTES (64u << 20)
 
+/* Sessions come in streams: sync waits as long for company before it sends. */
+#define PAUSE_NS MS(1)
+
 struct ct_capture {
 	struct loop *loop;
 	struct nl_sock *sock;
@@ -82,6 +85,7 @@ static int capture_listen(struct ct_capture *capture, struct nl_sock **ret_sock)
 		.group_count = sizeof(groups) / sizeof(groups[0]),
 		.rcvbuf_bytes = capture->rcvbuf_bytes,
 		.rcvbuf_max_bytes = RCVBUF_MAX_BYTES,
+		.pause_ns = PAUSE_NS,
 		.prio = LOOP_NORMAL,
 	};
 

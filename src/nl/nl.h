@@ -2,7 +2,8 @@
  *
  * nl_sock   a multicast listener: many datagrams a system call (recvmmsg into a fixed arena), a
  *           receive buffer that doubles on overrun (SO_RCVBUFFORCE, else SO_RCVBUF) up to a cap,
- *           overruns counted and told.
+ *           overruns counted and told. With `pause_ns` the first news after a silence is read at
+ *           once and what follows in heaps, one wake-up a pause.
  * nl_batch  many requests in flight on one socket: requests are packed into one buffer, sent by
  *           one sendmsg when the buffer is full or nl_batch_flush() is called, and every request
  *           gets exactly one verdict (0 or negative errno), in order of requests and always from
@@ -38,6 +39,7 @@ struct nl_sock_config {
 	unsigned group_count;
 	size_t rcvbuf_bytes;     /* initial receive buffer */
 	size_t rcvbuf_max_bytes; /* cap of the doubling */
+	int64_t pause_ns;        /* between two reads of a stream of news; 0: none */
 	enum loop_prio prio;
 };
 

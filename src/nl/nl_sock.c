@@ -21,7 +21,10 @@ enum {
 
 struct nl_sock {
 	struct mnl_socket *socket;
+	struct loop *loop;
 	struct watch *watch;
+	struct timer *pause; /* armed while the watch is off */
+	int64_t pause_ns;
 	const char *name;
 	nl_msg_fn *on_msg;
 	nl_overrun_fn *on_overrun;
@@ -120,21 +123,25 @@ static int receive(struct nl_sock *sock)
 	return n < 0 ? -errno : n;
 }
 
-static void sock_on_readable(void *arg, unsigned events)
-{
-	struct nl_sock *sock = arg;
+enum heard { HEARD_NOTHING, HEARD_ALL, HEARD_PART, CLOSED };
 
-	(void)events;
+/* Reads what there is, within ROUNDS. CLOSED: by a callback, and `sock` is gone. */
+static enum heard read_news(struct nl_sock *sock)
+{
+	enum heard heard = HEARD_NOTHING;
+	unsigned round = 0;
+
 	sock->is_reading = true;
-	for (unsigned round = 0; round < ROUNDS && !sock->is_closed; round++) {
+	for (; round < ROUNDS && !sock->is_closed; round++) {
 		int n = receive(sock);
 
+		if (n == -EAGAIN || n == -EINTR)
+			break;
+		heard = HEARD_ALL;
 		if (n == -ENOBUFS) {
 			overrun(sock);
 			continue;
 		}
-		if (n == -EAGAIN || n == -EINTR)
-			break;
 		if (n < 0) {
 			log_warnx("nl", "%s: recvmmsg: %s", sock->name, strerror(-n));
 			break;
@@ -145,8 +152,41 @@ static void sock_on_readable(void *arg, unsigned events)
 			break;
 	}
 	sock->is_reading = false;
-	if (sock->is_closed)
-		nl_sock_close(sock);
+	if (!sock->is_closed)
+		return round < ROUNDS ? heard : HEARD_PART;
+	nl_sock_close(sock);
+	return CLOSED;
+}
+
+/* A wake-up costs as much as ten events, so a stream is read once a pause. It is counted from this
+ * turn's time: whoever waits as long with the same news wakes up in the same turn as we. */
+static void pause_after(struct nl_sock *sock, enum heard heard)
+{
+	watch_set_events(sock->watch, 0);
+	timer_set(sock->pause, heard == HEARD_PART ?
+				       MONO_ZERO :
+				       mono_add(loop_now(sock->loop), sock->pause_ns));
+}
+
+static void sock_on_readable(void *arg, unsigned events)
+{
+	struct nl_sock *sock = arg;
+	enum heard heard = read_news(sock);
+
+	(void)events;
+	if ((heard == HEARD_ALL || heard == HEARD_PART) && sock->pause_ns)
+		pause_after(sock, heard);
+}
+
+static void sock_on_pause(void *arg)
+{
+	struct nl_sock *sock = arg;
+	enum heard heard = read_news(sock);
+
+	if (heard == HEARD_NOTHING)
+		watch_set_events(sock->watch, LOOP_READ);
+	else if (heard != CLOSED)
+		pause_after(sock, heard);
 }
 
 static int join(struct nl_sock *sock, const struct nl_sock_config *config)
@@ -167,6 +207,8 @@ int nl_sock_open(struct loop *loop, const struct nl_sock_config *config, nl_msg_
 	struct nl_sock *sock = xcalloc(1, sizeof(*sock));
 	int err;
 
+	sock->loop = loop;
+	sock->pause_ns = config->pause_ns;
 	sock->name = config->name;
 	sock->on_msg = on_msg;
 	sock->on_overrun = on_overrun;
@@ -190,6 +232,7 @@ int nl_sock_open(struct loop *loop, const struct nl_sock_config *config, nl_msg_
 		goto fail_socket;
 	sock->watch = watch_new(loop, mnl_socket_get_fd(sock->socket), LOOP_READ, config->prio,
 				config->name, sock_on_readable, sock);
+	sock->pause = timer_new(loop, config->name, sock_on_pause, sock);
 	*ret_sock = sock;
 	return 0;
 
@@ -207,6 +250,7 @@ void nl_sock_close(struct nl_sock *sock)
 		return;
 	if (sock->socket) {
 		watch_free(sock->watch);
+		timer_free(sock->pause);
 		mnl_socket_close(sock->socket);
 		sock->socket = NULL;
 	}

@@ -34,6 +34,7 @@ struct box {
 	unsigned news;
 	unsigned dumped;
 	unsigned done;
+	int64_t pause_ns; /* of the socket that is opened next */
 	unsigned close_after; /* close (or cancel) at this many calls; 0: never */
 };
 
@@ -252,6 +253,7 @@ static void open_sock(struct box *box, size_t rcvbuf_bytes, size_t max_bytes)
 		.group_count = 1,
 		.rcvbuf_bytes = rcvbuf_bytes,
 		.rcvbuf_max_bytes = max_bytes,
+		.pause_ns = box->pause_ns,
 		.prio = LOOP_NORMAL,
 	};
 
@@ -281,6 +283,50 @@ static void sock_hears_all_news(void **state)
 	make_news(box, 300);
 	loop_turn(box->loop, SEC(1));
 	assert_int_equal(box->news, 300);
+	assert_int_equal(box->overruns, 0);
+}
+
+static void sock_reads_first_news_at_once_and_a_stream_in_heaps(void **state)
+{
+	struct box *box = *state;
+	mono_t begun;
+
+	open_batch(box, 16384);
+	box->pause_ns = MS(30);
+	open_sock(box, 1024 * 1024, 1024 * 1024);
+	begun = mono_read();
+	make_news(box, 2);
+	loop_turn(box->loop, SEC(1));
+	assert_int_equal(box->news, 2);
+	for (unsigned heap = 1; heap <= 3; heap++) {
+		make_news(box, 10);
+		loop_turn(box->loop, 0);
+		if (mono_sub(mono_read(), begun) < heap * MS(30))
+			assert_int_equal(box->news, 10 * heap - 8);
+		for (unsigned turns = 0; box->news < 10 * heap + 2 && turns < 10; turns++)
+			loop_turn(box->loop, SEC(1));
+		assert_int_equal(box->news, 10 * heap + 2);
+		assert_true(mono_sub(mono_read(), begun) >= heap * MS(30));
+	}
+	/* A pause that heard nothing ends the stream: what comes then is the first again. */
+	loop_turn(box->loop, SEC(1));
+	make_news(box, 2);
+	loop_turn(box->loop, 0);
+	assert_int_equal(box->news, 34);
+}
+
+static void sock_takes_no_pause_from_a_flood(void **state)
+{
+	struct box *box = *state;
+	unsigned turns = 0;
+
+	open_batch(box, 16384);
+	box->pause_ns = SEC(3600);
+	open_sock(box, 16 * 1024 * 1024, 16 * 1024 * 1024);
+	make_news(box, 3000);
+	for (; box->news < 3000 && turns < 10; turns++)
+		loop_turn(box->loop, SEC(1));
+	assert_int_equal(box->news, 3000);
 	assert_int_equal(box->overruns, 0);
 }
 
@@ -320,6 +366,15 @@ static void sock_may_be_closed_by_its_news(void **state)
 	box->close_after = 3;
 	loop_turn(box->loop, SEC(1));
 	assert_int_equal(box->news, 3);
+	assert_null(box->sock);
+	/* And by what a pause ends with. */
+	box->news = 0;
+	box->pause_ns = MS(5);
+	open_sock(box, 1024 * 1024, 1024 * 1024);
+	make_news(box, 2);
+	loop_turn(box->loop, SEC(1));
+	make_news(box, 2);
+	loop_turn(box->loop, SEC(1));
 	assert_null(box->sock);
 }
 
@@ -422,6 +477,8 @@ int main(void)
 		NL_TEST(batch_drops_a_request_that_was_not_ended),
 		NL_TEST(batch_may_be_closed_by_a_verdict),
 		NL_TEST(sock_hears_all_news),
+		NL_TEST(sock_reads_first_news_at_once_and_a_stream_in_heaps),
+		NL_TEST(sock_takes_no_pause_from_a_flood),
 		NL_TEST(sock_overrun_is_told_and_grows_the_buffer),
 		NL_TEST(sock_may_be_closed_by_its_news),
 		NL_TEST(sock_refuses_an_unknown_group),
