@@ -66,7 +66,8 @@ struct ct_capture_stats {
 int ct_capture_open(struct loop *loop, uint32_t copy_bit, ct_seen_fn *on_seen,
 		    ct_overrun_fn *on_overrun, void *arg, struct ct_capture **ret_capture);
 void ct_capture_close(struct ct_capture *capture);
-/* Events caused by this netlink port id are our own (ct_inject_portid()); up to 4. */
+/* Events caused by this netlink port id are our own (ct_inject_portid()); up to 4. Most do not even
+ * reach us, so ct_capture_stats.ignored_own counts only those that did. */
 void ct_capture_ignore(struct ct_capture *capture, uint32_t portid);
 struct ct_capture_stats ct_capture_stats(const struct ct_capture *capture);
 

@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { IGNORE_MAX = 4 };
-
 /* At 3 events of about 300 bytes a session, 4 MiB hold some 1500 new sessions (the kernel charges a
  * whole skb each); 64 MiB are a second of 20 000. */
 #define RCVBUF_BYTES     (4u << 20)
@@ -32,7 +30,7 @@ struct ct_capture {
 	struct timer *overrun;
 	size_t rcvbuf_bytes;
 	uint32_t copy_bit;
-	uint32_t ignore[IGNORE_MAX];
+	uint32_t ignore[NL_IGNORE_MAX];
 	unsigned ignore_count;
 	ct_seen_fn *on_seen;
 	ct_overrun_fn *on_overrun;
@@ -74,6 +72,16 @@ static void capture_on_overrun(void *arg)
 	timer_set(capture->overrun, loop_now(capture->loop));
 }
 
+/* In the kernel: the event of every copy we write would be queued, copied and thrown away here, and
+ * half of the overruns were of those. */
+static void capture_filter(struct ct_capture *capture, struct nl_sock *sock)
+{
+	int r = nl_sock_ignore(sock, capture->ignore, capture->ignore_count);
+
+	if (r < 0)
+		log_warnx("ct", "events of our own requests are not filtered: %s", strerror(-r));
+}
+
 static int capture_listen(struct ct_capture *capture, struct nl_sock **ret_sock)
 {
 	static const unsigned groups[] = {NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE,
@@ -89,8 +97,12 @@ static int capture_listen(struct ct_capture *capture, struct nl_sock **ret_sock)
 		.prio = LOOP_NORMAL,
 	};
 
-	return nl_sock_open(capture->loop, &config, capture_on_msg, capture_on_overrun, capture,
-			    ret_sock);
+	int r = nl_sock_open(capture->loop, &config, capture_on_msg, capture_on_overrun, capture,
+			     ret_sock);
+
+	if (r == 0)
+		capture_filter(capture, *ret_sock);
+	return r;
 }
 
 static void capture_start_anew(void *arg)
@@ -143,8 +155,9 @@ void ct_capture_close(struct ct_capture *capture)
 
 void ct_capture_ignore(struct ct_capture *capture, uint32_t portid)
 {
-	assert(capture->ignore_count < IGNORE_MAX);
+	assert(capture->ignore_count < NL_IGNORE_MAX);
 	capture->ignore[capture->ignore_count++] = portid;
+	capture_filter(capture, capture->sock);
 }
 
 struct ct_capture_stats ct_capture_stats(const struct ct_capture *capture)

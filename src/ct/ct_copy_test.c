@@ -546,9 +546,10 @@ static void capture_starts_anew_after_an_overrun(void **state)
 	enum { FLOOD = 20000 };
 	struct loop *other = loop_new();
 	struct ct_capture *capture;
-	struct ct_inject *maker;
+	struct ct_inject *maker, *ours;
 	struct ct ct = ct_of(&rows[0]);
 	unsigned before;
+	uint64_t events;
 
 	(void)state;
 	begin();
@@ -557,6 +558,8 @@ static void capture_starts_anew_after_an_overrun(void **state)
 		ct_capture_open(lab.loop, COPY_BIT, lab_on_seen, lab_on_overrun, &lab, &capture),
 		0);
 	assert_int_equal(ct_inject_open(other, 0, lab_on_verdict, &lab, &maker), 0);
+	ours = injector(LAB_GATEWAY, COPY_BIT);
+	ct_capture_ignore(capture, ct_inject_portid(ours));
 	lab.verdicts = lab.overruns = 0;
 	for (unsigned i = 0; i < FLOOD; i++) {
 		ct.sport = (uint16_t)(1024 + i);
@@ -581,6 +584,14 @@ static void capture_starts_anew_after_an_overrun(void **state)
 	assert_int_equal(lab.overruns, before);
 	while (lab.verdicts < FLOOD + 1)
 		loop_turn(other, MS(10));
+	/* The fresh socket ignores what the old one did. */
+	events = ct_capture_stats(capture).events;
+	ct.sport = 2;
+	assert_int_equal(copy(ours, CT_OP_CREATE, &ct), 0);
+	assert_int_equal(copy(ours, CT_OP_UPDATE, &ct), 0);
+	lab_listen(&lab, MS(5));
+	assert_int_equal(ct_capture_stats(capture).events, events);
+	ct_inject_close(ours);
 	ct_inject_close(maker);
 	loop_free(other);
 	ct_capture_close(capture);

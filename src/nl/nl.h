@@ -47,6 +47,12 @@ struct nl_sock_config {
 int nl_sock_open(struct loop *loop, const struct nl_sock_config *config, nl_msg_fn *on_msg,
 		 nl_overrun_fn *on_overrun, void *arg, struct nl_sock **ret_sock);
 void nl_sock_close(struct nl_sock *sock);
+/* Joins or leaves a group; what is queued of it is still heard. */
+int nl_sock_set_group(struct nl_sock *sock, unsigned group, bool is_member);
+/* News whose first message names one of these requesters is dropped by the kernel (at most
+ * NL_IGNORE_MAX of them; replaces what was ignored). Best effort: check nlmsg_pid too. */
+enum { NL_IGNORE_MAX = 4 };
+int nl_sock_ignore(struct nl_sock *sock, const uint32_t *portids, unsigned count);
 uint32_t nl_sock_portid(const struct nl_sock *sock);
 uint64_t nl_sock_overruns(const struct nl_sock *sock);
 

@@ -4,7 +4,10 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 
+#include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -189,16 +192,48 @@ static void sock_on_pause(void *arg)
 		pause_after(sock, heard);
 }
 
+int nl_sock_set_group(struct nl_sock *sock, unsigned group, bool is_member)
+{
+	int number = (int)group;
+
+	if (mnl_socket_setsockopt(sock->socket,
+				  is_member ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP,
+				  &number, sizeof(number)) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Multicasts pass the socket filter before they are queued (netlink_broadcast: do_one_broadcast()). */
+int nl_sock_ignore(struct nl_sock *sock, const uint32_t *portids, unsigned count)
+{
+	struct sock_filter code[NL_IGNORE_MAX + 3];
+	struct sock_fprog program = { .filter = code };
+	unsigned n = 0;
+
+	assert(count <= NL_IGNORE_MAX);
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+						 offsetof(struct nlmsghdr, nlmsg_pid));
+	/* The header is in host order, the load takes it for network order. */
+	for (unsigned i = 0; i < count; i++)
+		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+							 htonl(portids[i]),
+							 (uint8_t)(count - i), 0);
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
+	program.len = (unsigned short)n;
+	if (setsockopt(mnl_socket_get_fd(sock->socket), SOL_SOCKET, SO_ATTACH_FILTER, &program,
+		       sizeof(program)) < 0)
+		return -errno;
+	return 0;
+}
+
 static int join(struct nl_sock *sock, const struct nl_sock_config *config)
 {
-	for (unsigned i = 0; i < config->group_count; i++) {
-		int group = (int)config->groups[i];
+	int err = 0;
 
-		if (mnl_socket_setsockopt(sock->socket, NETLINK_ADD_MEMBERSHIP, &group,
-					  sizeof(group)) < 0)
-			return -errno;
-	}
-	return 0;
+	for (unsigned i = 0; i < config->group_count && err == 0; i++)
+		err = nl_sock_set_group(sock, config->groups[i], true);
+	return err;
 }
 
 int nl_sock_open(struct loop *loop, const struct nl_sock_config *config, nl_msg_fn *on_msg,
