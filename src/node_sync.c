@@ -465,6 +465,16 @@ void node_sync_close(struct node *node)
 	node->seal = NULL;
 }
 
+/* A secondary learns of sessions from the stream, and of its own table from updates and ends. Whoever
+ * becomes primary listens before it reads the table, so nothing falls between. */
+static void listen_as(struct node *node, enum sync_role role)
+{
+	int error = ct_capture_hear_new(node->capture, role != SYNC_SECONDARY);
+
+	if (error)
+		log_warnx("sync", "cannot choose which events to hear: %s", strerror(-error));
+}
+
 void node_sync_role(struct node *node)
 {
 	enum sync_role role = SYNC_IDLE;
@@ -481,6 +491,7 @@ void node_sync_role(struct node *node)
 		role = SYNC_PRIMARY;
 		break;
 	}
+	listen_as(node, role);
 	neigh_sync_set_telling(node->neigh, role == SYNC_PRIMARY);
 	sync_on_role(node->sync, loop_now(node->loop), role, node->primary, node->term);
 }

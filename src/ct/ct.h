@@ -69,6 +69,9 @@ void ct_capture_close(struct ct_capture *capture);
 /* Events caused by this netlink port id are our own (ct_inject_portid()); up to 4. Most do not even
  * reach us, so ct_capture_stats.ignored_own counts only those that did. */
 void ct_capture_ignore(struct ct_capture *capture, uint32_t portid);
+/* Who has no use for CT_NEWS_NEW saves the kernel the making of it, for each copy of its own too.
+ * Heard at first; 0 or negative errno. What is queued is still heard. */
+int ct_capture_hear_new(struct ct_capture *capture, bool hears_new);
 struct ct_capture_stats ct_capture_stats(const struct ct_capture *capture);
 
 /* on_done(error): 0 complete; -EINTR: the table was resized under us, start again. */

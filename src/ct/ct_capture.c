@@ -29,6 +29,7 @@ struct ct_capture {
 	struct nl_sock *sock;
 	struct timer *overrun;
 	size_t rcvbuf_bytes;
+	bool hears_new;
 	uint32_t copy_bit;
 	uint32_t ignore[NL_IGNORE_MAX];
 	unsigned ignore_count;
@@ -84,13 +85,14 @@ static void capture_filter(struct ct_capture *capture, struct nl_sock *sock)
 
 static int capture_listen(struct ct_capture *capture, struct nl_sock **ret_sock)
 {
-	static const unsigned groups[] = {NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_UPDATE,
-					  NFNLGRP_CONNTRACK_DESTROY};
+	/* NEW last: not everybody hears it. */
+	static const unsigned groups[] = {NFNLGRP_CONNTRACK_UPDATE, NFNLGRP_CONNTRACK_DESTROY,
+					  NFNLGRP_CONNTRACK_NEW};
 	const struct nl_sock_config config = {
 		.name = "ct events",
 		.bus = NETLINK_NETFILTER,
 		.groups = groups,
-		.group_count = sizeof(groups) / sizeof(groups[0]),
+		.group_count = capture->hears_new ? 3 : 2,
 		.rcvbuf_bytes = capture->rcvbuf_bytes,
 		.rcvbuf_max_bytes = RCVBUF_MAX_BYTES,
 		.pause_ns = PAUSE_NS,
@@ -130,6 +132,7 @@ int ct_capture_open(struct loop *loop, uint32_t copy_bit, ct_seen_fn *on_seen,
 
 	capture->loop = loop;
 	capture->copy_bit = copy_bit;
+	capture->hears_new = true;
 	capture->rcvbuf_bytes = RCVBUF_BYTES;
 	capture->on_seen = on_seen;
 	capture->on_overrun = on_overrun;
@@ -158,6 +161,18 @@ void ct_capture_ignore(struct ct_capture *capture, uint32_t portid)
 	assert(capture->ignore_count < NL_IGNORE_MAX);
 	capture->ignore[capture->ignore_count++] = portid;
 	capture_filter(capture, capture->sock);
+}
+
+int ct_capture_hear_new(struct ct_capture *capture, bool hears_new)
+{
+	int r;
+
+	if (hears_new == capture->hears_new)
+		return 0;
+	r = nl_sock_set_group(capture->sock, NFNLGRP_CONNTRACK_NEW, hears_new);
+	if (r == 0)
+		capture->hears_new = hears_new;
+	return r;
 }
 
 struct ct_capture_stats ct_capture_stats(const struct ct_capture *capture)

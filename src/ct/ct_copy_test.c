@@ -597,6 +597,37 @@ static void capture_starts_anew_after_an_overrun(void **state)
 	ct_capture_close(capture);
 }
 
+static void capture_hears_new_sessions_only_when_told_to(void **state)
+{
+	struct ct_capture *capture;
+	struct ct_inject *maker;
+	struct ct ct = ct_of(&rows[0]);
+
+	(void)state;
+	begin();
+	lab_enter(&lab, LAB_GATEWAY);
+	assert_int_equal(
+		ct_capture_open(lab.loop, COPY_BIT, lab_on_seen, lab_on_overrun, &lab, &capture),
+		0);
+	maker = injector(LAB_GATEWAY, 0);
+	lab.seen_count = 0;
+	assert_int_equal(ct_capture_hear_new(capture, false), 0);
+	assert_int_equal(copy(maker, CT_OP_CREATE, &ct), 0);
+	assert_int_equal(copy(maker, CT_OP_UPDATE, &ct), 0);
+	assert_true(lab_wait(&lab, &lab.seen_count, 1));
+	assert_int_equal(lab.seen[0].news, CT_NEWS_UPDATE);
+	assert_int_equal(ct_inject_delete(maker, &ct, 1), 0);
+	ct_inject_flush(maker);
+	assert_true(lab_wait(&lab, &lab.seen_count, 2));
+	assert_int_equal(lab.seen[1].news, CT_NEWS_DESTROY);
+	assert_int_equal(ct_capture_hear_new(capture, true), 0);
+	assert_int_equal(copy(maker, CT_OP_CREATE, &ct), 0);
+	assert_true(lab_wait(&lab, &lab.seen_count, 3));
+	assert_int_equal(lab.seen[2].news, CT_NEWS_NEW);
+	ct_inject_close(maker);
+	ct_capture_close(capture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -606,6 +637,7 @@ int main(void)
 		cmocka_unit_test(tcp_comes_back_to_a_former_owner),
 		cmocka_unit_test(copies_are_made_fast),
 		cmocka_unit_test(capture_starts_anew_after_an_overrun),
+		cmocka_unit_test(capture_hears_new_sessions_only_when_told_to),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
