@@ -294,7 +294,8 @@ enum drop_reason seal_open(struct seal *seal, uint8_t *frame, size_t len,
 						 .counter = c.counter };
 		memcpy(ret_head->serial, c.serial, SERIAL_BYTES);
 	}
-	if (reason == DROP_NONE)
+	/* A clash too: the double shall be named. Nothing has moved for it. */
+	if (reason == DROP_NONE || reason == DROP_SERIAL_CLASH)
 		*ret_payload = rbuf_of(frame + SEAL_HEAD_BYTES, len - SEAL_OVERHEAD);
 	return reason;
 }

@@ -77,8 +77,9 @@ size_t seal_close(struct seal *seal, enum frame_type type, uint8_t *frame, size_
 /* Opens in place; the frame is spoilt when the tag does not fit. On DROP_NONE head and payload (a
  * cursor into the frame) are filled. On DROP_OWN, _SECURITY and _AUTH head is the unproven claim,
  * for counting only (its serial is printable); on DROP_SERIAL_CLASH, _REPLAY and _CLUSTER_FULL (all
- * slots pinned) it is proven. A clash may also be a recording of our own earlier life. Another
- * plane is DROP_BAD_PATH, a serial with unprintable bytes DROP_RANGE. */
+ * slots pinned) it is proven. On DROP_SERIAL_CLASH the payload is filled too, so that the other
+ * one can be named; no window and no slot has moved, and it may be a recording, of our own earlier
+ * life too. Another plane is DROP_BAD_PATH, a serial with unprintable bytes DROP_RANGE. */
 enum drop_reason seal_open(struct seal *seal, uint8_t *frame, size_t len,
 			   struct frame_head *ret_head, struct rbuf *ret_payload);
 /* Keeps a living member's slot from being taken. */

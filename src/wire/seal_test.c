@@ -286,8 +286,31 @@ static void seal_knows_its_own_frames_and_a_proven_double(void **state)
 	assert_int_equal(seal_open(a, box.bytes, box.len, &head, &payload), DROP_SERIAL_CLASH);
 	assert_string_equal(head.serial, "SN-A");
 	assert_int_equal(head.incarnation, 12);
+	assert_int_equal(rbuf_left(&payload), HELLO);
+	assert_memory_equal(payload.p, hello, HELLO);
 	seal_free(a);
 	seal_free(twin);
+}
+
+/* However many doubles and earlier lives are heard, nobody else loses a slot or a window for it. */
+static void seal_moves_nothing_for_a_double(void **state)
+{
+	struct seal *a = member("SN-A", 11, BOTH), *b = member("SN-B", 22, BOTH);
+	struct box box = make(b);
+
+	(void)state;
+	assert_int_equal(open_copy(a, box), DROP_NONE);
+	for (uint64_t life = 100; life < 100 + 2 * LIMIT_SENDERS; life++) {
+		struct seal *twin = member("SN-A", life, BOTH);
+		struct box double_box = make(twin);
+
+		assert_int_equal(open_copy(a, double_box), DROP_SERIAL_CLASH);
+		assert_int_equal(open_copy(a, double_box), DROP_SERIAL_CLASH);
+		seal_free(twin);
+	}
+	assert_int_equal(open_copy(a, box), DROP_REPLAY);
+	seal_free(a);
+	seal_free(b);
 }
 
 static void seal_reports_the_unproven_claim_for_counting(void **state)
@@ -403,6 +426,7 @@ int main(void)
 		cmocka_unit_test(seal_refuses_replays_but_not_reordering),
 		cmocka_unit_test(seal_never_repeats_a_counter),
 		cmocka_unit_test(seal_knows_its_own_frames_and_a_proven_double),
+		cmocka_unit_test(seal_moves_nothing_for_a_double),
 		cmocka_unit_test(seal_reports_the_unproven_claim_for_counting),
 		cmocka_unit_test(seal_pinned_sender_outlives_a_flood_of_recordings),
 		cmocka_unit_test(seal_evicts_the_least_recently_heard),
