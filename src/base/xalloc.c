@@ -28,8 +28,3 @@ void *xrealloc(void *p, size_t n, size_t size)
 		n = size = 1;
 	return must(reallocarray(p, n, size));
 }
-
-char *xstrdup(const char *s)
-{
-	return must(strdup(s));
-}

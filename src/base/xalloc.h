@@ -9,6 +9,5 @@
 
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n, size_t size);
-char *xstrdup(const char *s);
 
 #endif

@@ -331,8 +331,3 @@ void control_close(struct control *control)
 	unlink(control->path);
 	free(control);
 }
-
-const char *control_path(const struct control *control)
-{
-	return control->path;
-}

@@ -84,7 +84,5 @@ int control_open(struct loop *loop, const char *path, const struct control_ops *
 		 struct control **ret_control);
 /* Cancels running lists, closes every client and removes the socket. */
 void control_close(struct control *control);
-/* The bound socket path, for the log. */
-const char *control_path(const struct control *control);
 
 #endif
