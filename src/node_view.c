@@ -120,6 +120,15 @@ static void view_warnings(const struct node *node, const struct runtime_state *s
 	memcpy(v->answered_by, c->answered_by, sizeof(v->answered_by));
 }
 
+static void view_twin(const struct cluster *c, struct ha_twin_view *twin)
+{
+	memcpy(twin->hostname, c->twin.hostname, sizeof(twin->hostname));
+	memcpy(twin->port, c->twin.port, sizeof(twin->port));
+	twin->incarnation = c->twin.incarnation;
+	twin->mac = c->twin.mac;
+	cluster_twin_text(c, twin->text);
+}
+
 static void view_selected(const struct node *node, struct ha_view *v)
 {
 	for (unsigned back = 0; back < HISTORY_MAX && v->selected_count < HA_SELECTED_MAX; back++) {
@@ -154,7 +163,10 @@ static void view_cluster(const struct node *node, const struct runtime_state *s,
 	v->hb_heard = c->stats.hb_heard;
 	v->hb_bytes = s->bytes;
 	v->hb_drops = s->drops;
+	v->announced = s->announced;
 	view_warnings(node, s, v);
+	if (c->alarms[ALARM_SERIAL_CLASH])
+		view_twin(c, &v->twin);
 	view_self(node, s, &v->members[v->member_count++]);
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
 		if (c->members[i].is_used && c->members[i].is_verified)
@@ -180,6 +192,8 @@ static void get_ha(void *arg, struct ha_view *v)
 	view_selected(node, v);
 	if (!node->runtime)
 		return;
+	v->neighbours = neigh_sync_learned(node->neigh);
+	v->neighbours_refused = neigh_sync_refused(node->neigh);
 	s = xcalloc(1, sizeof(*s));
 	runtime_get(node->runtime, s);
 	view_cluster(node, s, v);

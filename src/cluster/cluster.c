@@ -186,9 +186,7 @@ mono_t cluster_step(struct cluster *c, mono_t now)
 			c->alarms[ALARM_VMAC_TABLE] = true;
 	if (c->alarms[ALARM_STRANGER] && mono_sub(now, c->stranger_rx) > STRANGER_NS)
 		c->alarms[ALARM_STRANGER] = false;
-	/* It may have been a recording of our own earlier life. */
-	if (c->alarms[ALARM_SERIAL_CLASH] && mono_sub(now, c->clash_rx) > STRANGER_NS)
-		c->alarms[ALARM_SERIAL_CLASH] = false;
+	cluster_step_twin(c, now);
 	if (mono_reached(now, c->next_send))
 		cluster_send(c, now);
 	/* What changed in this step may have something to do at once. */
@@ -199,12 +197,6 @@ void cluster_on_stranger(struct cluster *c, mono_t now)
 {
 	c->stranger_rx = now;
 	c->alarms[ALARM_STRANGER] = true;
-}
-
-void cluster_on_serial_clash(struct cluster *c, mono_t now)
-{
-	c->clash_rx = now;
-	c->alarms[ALARM_SERIAL_CLASH] = true;
 }
 
 void cluster_on_failures(struct cluster *c, mono_t now, unsigned failures)

@@ -36,10 +36,17 @@
  * hear, and whose serial is higher, waits three intervals for it; of two primaries of one term that
  * share a follower the higher serial stays. A member that was frozen listens anew: what waited in
  * its sockets is old.
+ *
+ * A twin is another living member with our serial: an error that both tell (ALARM_SERIAL_CLASH), and
+ * neither counts the other. It is one once it has echoed this life of ours, which recordings of
+ * our own earlier lives cannot. Kept of it is what names it, and whether it forwards: while it
+ * is heard, who forwards stays, who does not takes no role beside it, and where that decides
+ * nothing the higher incarnation goes on. It never gives us a role, only keeps us from one.
  */
 #ifndef FK_CLUSTER_CLUSTER_H
 #define FK_CLUSTER_CLUSTER_H
 
+#include "base/addr.h"
 #include "base/drop.h"
 #include "cluster/member.h"
 
@@ -61,8 +68,21 @@ enum cluster_alarm {
 	ALARM_UNKNOWN_GATEWAY, /* a probe is answered: somebody we cannot hear forwards as us */
 	ALARM_STRANGER,        /* frames of our group that we cannot authenticate */
 	ALARM_VMAC_TABLE,      /* a member's interface table differs from ours */
-	ALARM_SERIAL_CLASH,    /* another member uses our serial */
+	ALARM_SERIAL_CLASH,    /* a twin: another member uses our serial */
 	ALARM_COUNT
+};
+
+/* The twin, meaningful while ALARM_SERIAL_CLASH is up; of several the one with the best claim. */
+struct twin {
+	uint64_t incarnation;
+	char hostname[36];   /* "" when it does not say */
+	struct mac mac;      /* source of its newest frame ... */
+	char port[17];       /* ... and where that was heard */
+	unsigned claim;      /* to the role: cluster_twin.c */
+	uint64_t send_us;
+	mono_t rx;
+	char told[36];       /* hostname that was told last ... */
+	mono_t told_at;      /* ... and when */
 };
 
 struct cluster_ops {
@@ -132,7 +152,8 @@ struct cluster {
 	bool is_probe_due;      /* a probe found silence; act on it in this step */
 	mono_t next_probe;
 	mono_t stranger_rx;
-	mono_t clash_rx;
+	struct twin twin;
+	mono_t twin_ahead_until; /* one with a better claim than ours is heard */
 	mono_t answered_at;
 	char answered_by[64];
 	bool alarms[ALARM_COUNT];
@@ -153,7 +174,15 @@ enum drop_reason cluster_on_heartbeat(struct cluster *c, mono_t now, const char 
 				      uint64_t incarnation, const struct heartbeat *hb);
 /* A frame of our group that is not authentic. */
 void cluster_on_stranger(struct cluster *c, mono_t now);
-void cluster_on_serial_clash(struct cluster *c, mono_t now);
+/* An authentic heartbeat with our serial and another incarnation, from that address on that port.
+ * DROP_SERIAL_CLASH: from the twin; DROP_UNVERIFIED: maybe a recording. `ret_is_news`: worth a line
+ * in the log, cluster_twin_text(). */
+enum drop_reason cluster_on_serial_clash(struct cluster *c, mono_t now, uint64_t incarnation,
+					 const struct heartbeat *hb, const struct mac *mac,
+					 const char *port, bool *ret_is_news);
+enum { TWIN_TEXT = 360 };
+/* Both names and what to do about it. */
+const char *cluster_twin_text(const struct cluster *c, char out[TWIN_TEXT]);
 /* Number of monitored links that are down now; more than before resets the age. */
 void cluster_on_failures(struct cluster *c, mono_t now, unsigned failures);
 void cluster_on_path_trouble(struct cluster *c, bool has_trouble);

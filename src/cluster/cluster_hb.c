@@ -188,9 +188,8 @@ void cluster_send(struct cluster *c, mono_t now)
 	c->ops->send(c->arg, &hb, mono_before(now, c->everywhere_until));
 }
 
-/* Remembers an authentic but unproven sender, so that our heartbeats give it our nonce to echo. */
-static void greet(struct cluster *c, mono_t now, const char *serial, uint64_t incarnation,
-		  uint64_t send_us)
+void cluster_greet(struct cluster *c, mono_t now, const char *serial, uint64_t incarnation,
+		   uint64_t send_us)
 {
 	struct member *slot = &c->greeted[0];
 
@@ -238,7 +237,7 @@ static struct member *member_slot(struct cluster *c, mono_t now)
 	return slot;
 }
 
-static bool is_in_range(const struct heartbeat *hb)
+bool cluster_is_in_range(const struct heartbeat *hb)
 {
 	/* hb-interval is 1..20 times 10 or 100 ms; hb-lost-threshold 1..60. */
 	return hb->state <= MEMBER_WORK && hb->threshold >= 1 && hb->threshold <= 60 &&
@@ -248,30 +247,47 @@ static bool is_in_range(const struct heartbeat *hb)
 	       hb->send_us < (uint64_t)INT64_MAX / 1000 && hb->age_ms < (uint64_t)INT64_MAX / MS(1);
 }
 
+enum drop_reason cluster_read_echo(const struct cluster *c, mono_t now, const struct hb_peer *me,
+				   mono_t *ret_echo)
+{
+	mono_t echo;
+
+	if (!me || me->incarnation != c->config.incarnation)
+		return DROP_UNVERIFIED;
+	/* It echoes a time of our own: anything later than now is a lie. */
+	if (me->echo_us > (uint64_t)(now.ns / 1000))
+		return DROP_RANGE;
+	echo = (mono_t){ US((int64_t)me->echo_us) };
+	if (mono_sub(now, echo) > fresh_ns(c))
+		return DROP_UNVERIFIED;
+	*ret_echo = echo;
+	return DROP_NONE;
+}
+
+void cluster_send_soon(struct cluster *c, mono_t now)
+{
+	if (mono_sub(now, c->last_send) >= c->config.interval_ns / 8)
+		cluster_send(c, now);
+}
+
 enum drop_reason cluster_on_heartbeat(struct cluster *c, mono_t now, const char *serial,
 				      uint64_t incarnation, const struct heartbeat *hb)
 {
 	const struct hb_peer *me = cluster_peer_entry(hb, c->config.serial);
 	struct member *m = cluster_member(c, serial);
 	mono_t echo = MONO_ZERO;
-	bool is_fresh = false;
+	enum drop_reason reason =
+		cluster_is_in_range(hb) ? cluster_read_echo(c, now, me, &echo) : DROP_RANGE;
+	bool is_fresh = reason == DROP_NONE;
 
-	if (!is_in_range(hb))
-		return DROP_RANGE;
-	if (me && me->incarnation == c->config.incarnation) {
-		/* It echoes a time of our own: anything later than now is a lie. */
-		if (me->echo_us > (uint64_t)(now.ns / 1000))
-			return DROP_RANGE;
-		echo = (mono_t){ US((int64_t)me->echo_us) };
-		is_fresh = mono_sub(now, echo) <= fresh_ns(c);
-	}
+	if (reason == DROP_RANGE)
+		return reason;
 	if (!m || m->incarnation != incarnation) {
 		if (!is_fresh) {
-			greet(c, now, serial, incarnation, hb->send_us);
-			/* Soon, before recordings of old lives have taken every slot: else they would
-			 * keep a newcomer out for as long as they are played. */
-			if (mono_sub(now, c->last_send) >= c->config.interval_ns / 8)
-				cluster_send(c, now);
+			cluster_greet(c, now, serial, incarnation, hb->send_us);
+			/* Before recordings of old lives have taken every slot: else they would keep a
+			 * newcomer out for as long as they are played. */
+			cluster_send_soon(c, now);
 			return DROP_UNVERIFIED;
 		}
 		if (!m)

@@ -8,6 +8,16 @@
 struct member *cluster_member(struct cluster *c, const char *serial);
 const struct hb_peer *cluster_peer_entry(const struct heartbeat *hb, const char *serial);
 void cluster_send(struct cluster *c, mono_t now);
+/* Unless we have spoken just now. */
+void cluster_send_soon(struct cluster *c, mono_t now);
+bool cluster_is_in_range(const struct heartbeat *hb);
+/* What a heartbeat says of us (`me` may be NULL): DROP_NONE and when we said what it echoes, _RANGE
+ * for a lie, _UNVERIFIED where it proves nothing: another life of ours, or long ago. */
+enum drop_reason cluster_read_echo(const struct cluster *c, mono_t now, const struct hb_peer *me,
+				   mono_t *ret_echo);
+/* Remembers an authentic but unproven sender, so that our heartbeats give it our nonce to echo. */
+void cluster_greet(struct cluster *c, mono_t now, const char *serial, uint64_t incarnation,
+		   uint64_t send_us);
 /* Do we know ourselves that our silent primary's lease has run out: it counted us? */
 bool cluster_is_lease_over(const struct cluster *c, mono_t now);
 /* Silence after which a heartbeat was certainly missed. */
@@ -47,6 +57,12 @@ void lease_end(struct cluster *c);
 
 /* How long a stranger's frame keeps a member in hello from calling itself alone. */
 #define STRANGER_NS SEC(10)
+
+/* cluster_twin.c */
+/* A twin (cluster.h) had the better claim to the role when it was heard in the last STRANGER_NS: it
+ * forwards and we do not, or neither or both do and its incarnation is the higher one. */
+bool cluster_is_twin_ahead(const struct cluster *c, mono_t now);
+void cluster_step_twin(struct cluster *c, mono_t now);
 
 /* cluster_seek.c */
 void cluster_step_hello(struct cluster *c, mono_t now, mono_t *wake);

@@ -98,7 +98,7 @@ static bool is_known_over(const struct cluster *c, mono_t now)
 static void elect(struct cluster *c, mono_t now, mono_t *wake)
 {
 	/* Who waits is woken by heartbeats. */
-	if (cluster_better(c, now) || is_held(c, now)) {
+	if (cluster_better(c, now) || is_held(c, now) || cluster_is_twin_ahead(c, now)) {
 		c->hidden_since = MONO_ZERO;
 		return;
 	}
@@ -246,7 +246,8 @@ void cluster_step_standby(struct cluster *c, mono_t now, mono_t *wake)
 		mono_t patience;
 
 		/* A lease that ended in an orderly way: nothing to probe for. */
-		if (strcmp(primary->hb.successor, c->config.serial) == 0) {
+		if (strcmp(primary->hb.successor, c->config.serial) == 0 &&
+		    !cluster_is_twin_ahead(c, now)) {
 			if (!c->alarms[ALARM_UNKNOWN_GATEWAY] || cluster_probe_silent(c, now, wake))
 				cluster_take_over(c, now);
 			return;

@@ -106,6 +106,10 @@ void cluster_step_work(struct cluster *c, mono_t now, mono_t *wake)
 {
 	/* First: without a lease we are nobody's rival. */
 	lease_judge(c, now);
+	if (cluster_is_twin_ahead(c, now)) {
+		cluster_to_hello(c, now, true, "another primary uses its serial");
+		return;
+	}
 	if (meet_others(c, now))
 		return;
 	lease_step(c, now, wake);

@@ -283,6 +283,16 @@ void neigh_sync_learn(struct neigh_sync *neigh, const struct neigh *entries, uns
 	nl_batch_flush(neigh->batch);
 }
 
+unsigned neigh_sync_learned(const struct neigh_sync *neigh)
+{
+	return neigh_table_count(neigh->learned);
+}
+
+uint64_t neigh_sync_refused(const struct neigh_sync *neigh)
+{
+	return neigh_table_refused(neigh->learned);
+}
+
 void neigh_sync_set_telling(struct neigh_sync *neigh, bool is_telling)
 {
 	if (neigh->is_telling == is_telling)

@@ -25,5 +25,8 @@ void neigh_sync_close(struct neigh_sync *neigh);
 void neigh_sync_set_telling(struct neigh_sync *neigh, bool is_telling);
 /* Installs what the primary told; bad interface names and families are counted and skipped. */
 void neigh_sync_learn(struct neigh_sync *neigh, const struct neigh *entries, unsigned count);
+/* Entries known from the primary now, and how often one was skipped or did not fit. */
+unsigned neigh_sync_learned(const struct neigh_sync *neigh);
+uint64_t neigh_sync_refused(const struct neigh_sync *neigh);
 
 #endif

@@ -145,6 +145,7 @@ static void publish(struct runtime *rt, mono_t now)
 	s->at = now;
 	s->drops = rt->drops;
 	s->bytes = rt->bytes;
+	s->announced = announce_sent(rt->announce);
 	s->link_count = rt->path_count;
 	for (unsigned i = 0; i < rt->path_count; i++) {
 		memcpy(s->links[i].name, rt->paths[i].name, sizeof(s->links[i].name));

@@ -60,6 +60,7 @@ struct runtime_state {
 	mono_t at;               /* when it was taken */
 	struct drop_counts drops;
 	uint64_t bytes;          /* heartbeats both ways */
+	uint64_t announced;      /* frames that told switches and hosts where we are */
 	struct runtime_link links[CONFIG_HBDEV_MAX + CONFIG_IFACE_MAX + CONFIG_MONITOR_MAX];
 	unsigned link_count;
 	const char *mute_backend;

@@ -1,6 +1,7 @@
 /* runtime_paths.c: heartbeats on wires: heartbeat links always, data interfaces when needed */
 #include "cluster/runtime_impl.h"
 
+#include "base/log.h"
 #include "nl/rtnl.h"
 
 #include <string.h>
@@ -33,6 +34,28 @@ static void pin(struct runtime *rt, unsigned slot, const struct frame_head *head
 	seal_pin(rt->seal, head->serial, head->incarnation, true);
 }
 
+/* Nothing of it is believed; it only names the other one. */
+static enum drop_reason take_clash(struct runtime *rt, const struct path *path,
+				   const struct frame_head *head, struct rbuf *payload)
+{
+	struct mac mac = l2_port_sender(path->port);
+	bool is_news = false;
+	struct heartbeat hb;
+	enum drop_reason reason;
+	char text[TWIN_TEXT];
+
+	if (head->type != FRAME_HEARTBEAT)
+		return DROP_TYPE;
+	reason = codec_decode(&schema_heartbeat, payload, &hb);
+	if (reason)
+		return reason;
+	reason = cluster_on_serial_clash(&rt->cluster, loop_now(rt->loop), head->incarnation, &hb,
+					 &mac, path->name, &is_news);
+	if (is_news)
+		log_errx("cluster", "%s", cluster_twin_text(&rt->cluster, text));
+	return reason;
+}
+
 static enum drop_reason take(struct runtime *rt, struct path *path, uint8_t *frame, size_t len)
 {
 	mono_t now = loop_now(rt->loop);
@@ -47,7 +70,7 @@ static enum drop_reason take(struct runtime *rt, struct path *path, uint8_t *fra
 	if ((reason == DROP_AUTH || reason == DROP_SECURITY) && path->is_hbdev)
 		cluster_on_stranger(&rt->cluster, now);
 	if (reason == DROP_SERIAL_CLASH)
-		cluster_on_serial_clash(&rt->cluster, now);
+		return take_clash(rt, path, &head, &payload);
 	if (reason)
 		return reason;
 	if (head.type != FRAME_HEARTBEAT)

@@ -91,6 +91,7 @@ static void set_scenario(struct fake_node *fake, const char *words)
 		fake->state = MEMBER_HELLO;
 	fake->is_standalone = strstr(words, "standalone") != NULL;
 	fake->has_primary = !strstr(words, "hello");
+	fake->has_twin = strstr(words, "twin") != NULL;
 	fake->has_lost = strstr(words, "lost") != NULL;
 	fake->sessions = strstr(words, "ipv6") ? 1 : 0;
 }

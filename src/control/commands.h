@@ -91,6 +91,8 @@ enum control_exit command_refuse(struct command_call *call, const char *fmt, ...
 /* "2030-01-02 03:04:05" of an epoch time, with another separator in the date; local time. */
 enum { DATE_STRLEN = 32 };
 const char *format_date(int64_t epoch_s, char separator, char out[DATE_STRLEN]);
+/* Inside an object: two members, one serial; `layout` says where {text} stands. */
+void show_ha_twin(struct render *r, const char *layout, const struct ha_view *view);
 /* The living member that is primary, its hostname ("" while it is not known). */
 const char *ha_primary_hostname(const struct ha_view *view);
 /* Place of a member in the order of serials, the highest is 0 (fortios-facts 1.3). */

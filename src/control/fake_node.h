@@ -18,6 +18,7 @@ struct fake_node {
 	bool has_lost; /* the other member is dead */
 	bool is_standalone;
 	bool is_forced;
+	bool has_twin; /* another member uses our serial */
 	unsigned sessions; /* rows of a list beyond the few that differ */
 	unsigned given;    /* rows given so far */
 	bool is_paused;
@@ -48,7 +49,18 @@ static void fake_get_ha(void *node, struct ha_view *v)
 	v->pickup = true;
 	v->is_forced = fake->is_forced;
 	v->is_warning[HA_WARN_FORCED] = fake->is_forced;
+	v->is_warning[HA_WARN_SERIAL_CLASH] = fake->has_twin;
+	if (fake->has_twin) {
+		v->twin = (struct ha_twin_view){.hostname = "fw-c", .incarnation = 0xabcdef,
+						.mac = {{2, 0, 0, 0, 0, 0x2a}}, .port = "port3"};
+		snprintf(v->twin.text, sizeof(v->twin.text),
+			 "serial %s is used by both %s and %s", fake_serials[0],
+			 fake->config.global.hostname, v->twin.hostname);
+	}
 	v->term = 12;
+	v->announced = 10;
+	v->neighbours = 3;
+	v->neighbours_refused = 1;
 	v->lease_ms = fake->state == MEMBER_WORK ? 900 : -1;
 	v->mute_backend = "bpf";
 	v->takeovers = 2;

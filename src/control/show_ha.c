@@ -74,6 +74,21 @@ static const char *const warning_texts[] = {
 #undef X
 };
 
+void show_ha_twin(struct render *r, const char *layout, const struct ha_view *view)
+{
+	const struct ha_twin_view *twin = &view->twin;
+	char incarnation[17], mac[MAC_STRLEN];
+
+	snprintf(incarnation, sizeof(incarnation), "%016llx",
+		 (unsigned long long)twin->incarnation);
+	RENDER(r, layout, V_TEXT("name", warning_names[HA_WARN_SERIAL_CLASH]),
+	       V_TEXT("text", twin->text), V_TEXT("serial", view->members[0].serial),
+	       V_TEXT("hostname", view->members[0].hostname),
+	       V_TEXT_OR_NONE("other_hostname", twin->hostname),
+	       V_TEXT("other_incarnation", incarnation),
+	       V_TEXT("other_mac", mac_format(&twin->mac, mac)), V_TEXT("interface", twin->port));
+}
+
 static void show_warnings(struct render *r, const struct ha_view *view)
 {
 	char text[200];
@@ -81,6 +96,12 @@ static void show_warnings(struct render *r, const struct ha_view *view)
 	for (unsigned i = 0; i < HA_WARN_COUNT; i++) {
 		if (!view->is_warning[i])
 			continue;
+		if (i == HA_WARN_SERIAL_CLASH) {
+			render_object(r, NULL);
+			show_ha_twin(r, "    ERROR: {text};\n", view);
+			render_close(r);
+			continue;
+		}
 		if (i == HA_WARN_UNKNOWN_GATEWAY && *view->answered_by)
 			snprintf(text, sizeof(text), "%s: %s", warning_texts[i], view->answered_by);
 		else

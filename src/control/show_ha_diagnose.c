@@ -102,6 +102,22 @@ static void show_lease(struct render *r, const struct ha_view *v)
 	       V_NUMBER("resumes", v->resumes), V_NUMBER("resigns", v->resigns),
 	       V_NUMBER("probes", v->probes), V_NUMBER("probes_answered", v->probes_answered),
 	       V_FLAG("forced", v->is_forced), V_TEXT(".failover", v->is_forced ? "set" : "unset"));
+	RENDER(r,
+	       "announcements={announcements}\n"
+	       "neighbours={neighbours}, refused={neighbours_refused}\n",
+	       V_NUMBER("announcements", v->announced), V_NUMBER("neighbours", v->neighbours),
+	       V_NUMBER("neighbours_refused", v->neighbours_refused));
+}
+
+static void show_errors(struct render *r, const struct ha_view *v)
+{
+	render_list(r, "errors");
+	if (v->is_warning[HA_WARN_SERIAL_CLASH]) {
+		render_object(r, NULL);
+		show_ha_twin(r, "ERROR: {text}\n", v);
+		render_close(r);
+	}
+	render_close(r);
 }
 
 enum control_exit show_ha_diagnose(struct command_call *call)
@@ -114,6 +130,7 @@ enum control_exit show_ha_diagnose(struct command_call *call)
 	show_members(&call->render, view);
 	show_kernel(&call->render, view);
 	show_lease(&call->render, view);
+	show_errors(&call->render, view);
 	render_close(&call->render);
 	free(view);
 	return CONTROL_DONE;

@@ -8,6 +8,7 @@
 #ifndef FK_CONTROL_VIEW_H
 #define FK_CONTROL_VIEW_H
 
+#include "base/addr.h"
 #include "base/drop.h"
 #include "cluster/member.h"
 #include "config/config.h"
@@ -26,7 +27,7 @@
 	X(STRANGER, "stranger",                                                                    \
 	  "frames of our group that we cannot authenticate (other password?)")                     \
 	X(VMAC_TABLE, "vmac_table", "a member's config system interface differs from ours")        \
-	X(SERIAL_CLASH, "serial_clash", "another member uses our serial")                          \
+	X(SERIAL_CLASH, "serial_clash", "another member uses our serial") /* twin.text */          \
 	X(NFT_MUTE, "nft_mute", "muting by nftables: BPF is not available here")                   \
 	X(FORCED, "forced", "kept secondary by execute ha failover set")                           \
 	X(STALLED, "stalled", "the lease has run out: muted, asking the other members")            \
@@ -81,6 +82,15 @@ struct ha_event {
 	char text[HA_EVENT_TEXT]; /* "SN1 is selected as the primary because ..." */
 };
 
+/* Another living member with our serial, with HA_WARN_SERIAL_CLASH. */
+struct ha_twin_view {
+	char hostname[36]; /* "" when it does not say */
+	uint64_t incarnation;
+	struct mac mac;    /* source of its frames, and where they are heard */
+	char port[17];
+	char text[360]; /* both names and what to do */
+};
+
 struct ha_view {
 	enum ha_mode mode;
 	char group_name[33];
@@ -93,6 +103,7 @@ struct ha_view {
 	bool is_forced; /* execute ha failover set */
 	bool is_warning[HA_WARN_COUNT];
 	char answered_by[64]; /* who answered the probe, with HA_WARN_UNKNOWN_GATEWAY */
+	struct ha_twin_view twin;
 	uint64_t term;
 	bool is_lease_unbounded;
 	int64_t lease_ms;         /* left of a bounded lease; -1: no lease */
@@ -100,6 +111,9 @@ struct ha_view {
 	uint64_t takeovers, stalls, resumes, resigns, probes, probes_answered;
 	uint64_t hb_sent, hb_heard;
 	uint64_t hb_bytes; /* both ways */
+	uint64_t announced; /* gratuitous ARP and neighbour advertisements sent */
+	unsigned neighbours; /* known from the primary */
+	uint64_t neighbours_refused;
 	struct drop_counts hb_drops, sync_drops;
 	unsigned selected_count; /* newest first */
 	struct ha_event selected[HA_SELECTED_MAX];

@@ -31,6 +31,7 @@ struct l2_port {
 	char name[IF_NAMESIZE];
 	uint16_t ethertype;
 	struct ethhdr header; /* of every frame we send */
+	struct mac sender;    /* of the frame being told */
 	l2_rx_fn *on_frame;
 	void *arg;
 	struct l2_stats *stats; /* apart: reading the kernel's counter writes no port */
@@ -74,6 +75,7 @@ static void port_take(struct l2_port *port, unsigned i)
 	}
 	port->stats->rx_frames++;
 	port->stats->rx_bytes += msg->msg_len;
+	memcpy(port->sender.bytes, port->from[i].sll_addr, sizeof(port->sender.bytes));
 	port->on_frame(port->arg, port, port->frames[i] + ETH_HLEN, msg->msg_len - ETH_HLEN);
 }
 
@@ -188,9 +190,9 @@ void l2_port_close(struct l2_port *port)
 		port_free(port);
 }
 
-const char *l2_port_name(const struct l2_port *port)
+struct mac l2_port_sender(const struct l2_port *port)
 {
-	return port->name;
+	return port->sender;
 }
 
 bool l2_port_is_up(const struct l2_port *port)

@@ -29,7 +29,8 @@ int l2_port_open(struct loop *loop, const char *ifname, uint16_t ethertype, enum
 		 struct l2_port **ret_port);
 void l2_port_close(struct l2_port *port);
 int l2_port_rebind(struct l2_port *port);
-const char *l2_port_name(const struct l2_port *port);
+/* Source address of the frame that on_frame is being told. */
+struct mac l2_port_sender(const struct l2_port *port);
 bool l2_port_is_up(const struct l2_port *port);
 size_t l2_port_mtu(const struct l2_port *port);
 /* Broadcasts one frame; 0 or negative errno (-ENOBUFS: the queue is full, -ENETDOWN). */
