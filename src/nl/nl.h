@@ -62,8 +62,9 @@ int nl_batch_open(struct loop *loop, const char *name, int bus, size_t buffer_by
 void nl_batch_close(struct nl_batch *batch);
 uint32_t nl_batch_portid(const struct nl_batch *batch);
 /* Begins a request with at least `room` bytes for its body; sends what is packed when it does not
- * fit. NLM_F_REQUEST | NLM_F_ACK are added. Fill it with mnl_attr_put_*, then call _end(). NULL
- * only while too many requests wait for verdicts (try again after a verdict; count it). */
+ * fit. NLM_F_REQUEST is added, and NLM_F_ACK where it is needed. Fill it with mnl_attr_put_*, then
+ * call _end(). NULL only while too many requests wait for verdicts (try again after a verdict;
+ * count it). */
 struct nlmsghdr *nl_batch_begin(struct nl_batch *batch, uint16_t type, uint16_t flags, size_t room,
 				uint64_t cookie);
 /* A request begun and not ended is dropped by the next _begin(). */

@@ -1,10 +1,18 @@
 /* nl_batch.c: many requests in flight, one verdict for each, nothing allocated per request
  *
- * The kernel handles a netlink request within sendmsg(): when that returns, the answer to every
- * request it carried is queued on our socket (netlink_rcv_skb() -> netlink_ack()), in order. So
- *  - what is in flight must fit the receive buffer; the ring of cookies is sized by it;
- *  - when the queue has been read empty, a request that was sent and has no answer never gets one
- *    (buffer overrun after all); its verdict is -ENOBUFS.
+ * The kernel handles a netlink request within sendmsg(): when that returns, its answer to all that
+ * the datagram carried is queued on our socket (netlink_rcv_skb() -> netlink_ack()), in order. A
+ * request that failed is answered in any case, one that did not only if it has NLM_F_ACK. So only
+ * the last of a datagram has it: an answer to that says that the ones before it have been carried
+ * out, as far as no error was said of them. And:
+ *  - nothing has to wait for the socket: what was sent is settled at the loop's next occasion;
+ *  - what is in flight must fit the receive buffer if all of it fails; the ring of cookies is
+ *    sized by it;
+ *  - when the queue has been read empty, a datagram whose last request has no answer never gets
+ *    one (buffer overrun after all, or the kernel gave up its walk); whatever it carried that has
+ *    no error gets the verdict -ENOBUFS;
+ *  - so does what has no answer once the socket said ENOBUFS, until the queue has been read empty:
+ *    the answers that were lost may have been errors.
  *
  * The ring holds, from `first` on: requests sent, then requests packed but not sent. A position
  * is a sequence number; its place is the number modulo the ring's size.
@@ -33,12 +41,12 @@ enum {
 struct slot {
 	uint64_t cookie;
 	int error;
+	bool is_last; /* of its datagram */
 };
 
 struct nl_batch {
 	struct mnl_socket *socket;
-	struct watch *watch;
-	struct timer *failed_timer; /* tells of requests that sendmsg() refused, from the loop */
+	struct timer *sent; /* something was: its answers are there already */
 	nl_verdict_fn *on_verdict;
 	void *arg;
 
@@ -46,6 +54,7 @@ struct nl_batch {
 	size_t buffer_bytes;
 	size_t packed_bytes;
 	struct nlmsghdr *begun; /* between _begin() and _end() */
+	struct nlmsghdr *last;  /* the last that is packed */
 	uint64_t begun_cookie;
 
 	struct slot *ring;
@@ -54,6 +63,7 @@ struct nl_batch {
 	uint32_t sent_end;  /* first that is packed but not sent */
 	uint32_t end;       /* the next request's number */
 
+	bool is_lossy; /* answers may be missing from the queue */
 	bool is_reading;
 	bool is_closed;
 	struct mmsghdr headers[ACK_SLOTS];
@@ -81,6 +91,19 @@ static void settle_until(struct nl_batch *batch, uint32_t end)
 	}
 }
 
+/* `number` has been handled, so what its datagram carried before it has been too. */
+static void infer_success(struct nl_batch *batch, uint32_t number)
+{
+	while (number != batch->first) {
+		struct slot *slot = slot_of(batch, --number);
+
+		if (slot->is_last)
+			return;
+		if (slot->error == WAITING)
+			slot->error = 0;
+	}
+}
+
 static void take_answer(struct nl_batch *batch, const struct mmsghdr *header,
 			const struct nlmsghdr *nlh)
 {
@@ -92,7 +115,9 @@ static void take_answer(struct nl_batch *batch, const struct mmsghdr *header,
 	    number - batch->first >= batch->sent_end - batch->first)
 		return;
 	slot_of(batch, number)->error = answer->error > 0 ? -EPROTO : answer->error;
-	/* Answers come in order: the ones before it, if any, were lost. */
+	if (!batch->is_lossy)
+		infer_success(batch, number);
+	/* Answers come in order: whatever still waits before it gets none. */
 	settle_until(batch, number + 1);
 }
 
@@ -102,8 +127,10 @@ static int read_answers(struct nl_batch *batch)
 	int n = recvmmsg(mnl_socket_get_fd(batch->socket), batch->headers, ACK_SLOTS, MSG_DONTWAIT,
 			 NULL);
 
-	if (n < 0)
+	if (n < 0) {
+		batch->is_lossy = errno == ENOBUFS || (batch->is_lossy && errno != EAGAIN);
 		return -errno;
+	}
 	for (int i = 0; i < n && !batch->is_closed; i++)
 		take_answer(batch, &batch->headers[i], &batch->acks[i].nlh);
 	return n;
@@ -121,31 +148,25 @@ static bool settle(struct nl_batch *batch)
 		while (!batch->is_closed && batch->first != batch->sent_end &&
 		       slot_of(batch, batch->first)->error != WAITING)
 			settle_until(batch, batch->first + 1);
-		if (batch->is_closed || batch->first == batch->sent_end)
+		if (batch->is_closed || (batch->first == batch->sent_end && !batch->is_lossy))
 			break;
 		n = read_answers(batch);
 		if (n == -EAGAIN)
 			settle_until(batch, batch->sent_end);
 	}
 	batch->is_reading = false;
-	if (!batch->is_closed)
-		return true;
-	nl_batch_close(batch);
-	return false;
+	if (batch->is_closed) {
+		nl_batch_close(batch);
+		return false;
+	}
+	if (batch->first != batch->sent_end)
+		timer_set(batch->sent, MONO_ZERO);
+	else
+		timer_clear(batch->sent);
+	return true;
 }
 
-static void batch_on_readable(void *arg, unsigned events)
-{
-	struct nl_batch *batch = arg;
-
-	(void)events;
-	/* Nothing waits, and yet there is something to read: an error to clear, a late answer. */
-	if (batch->first == batch->sent_end)
-		read_answers(batch);
-	settle(batch);
-}
-
-static void batch_on_failed(void *arg)
+static void batch_on_sent(void *arg)
 {
 	settle(arg);
 }
@@ -204,9 +225,7 @@ int nl_batch_open(struct loop *loop, const char *name, int bus, size_t buffer_by
 	batch->on_verdict = on_verdict;
 	batch->arg = arg;
 	prepare_slots(batch);
-	batch->failed_timer = timer_new(loop, name, batch_on_failed, batch);
-	batch->watch =
-		watch_new(loop, fd, LOOP_READ, LOOP_NORMAL, name, batch_on_readable, batch);
+	batch->sent = timer_new(loop, name, batch_on_sent, batch);
 	*ret_batch = batch;
 	return 0;
 }
@@ -216,8 +235,7 @@ void nl_batch_close(struct nl_batch *batch)
 	if (!batch)
 		return;
 	if (batch->socket) {
-		timer_free(batch->failed_timer);
-		watch_free(batch->watch);
+		timer_free(batch->sent);
 		mnl_socket_close(batch->socket);
 		batch->socket = NULL;
 	}
@@ -254,7 +272,7 @@ struct nlmsghdr *nl_batch_begin(struct nl_batch *batch, uint16_t type, uint16_t 
 		nl_batch_flush(batch);
 	batch->begun = mnl_nlmsg_put_header(batch->buffer + batch->packed_bytes);
 	batch->begun->nlmsg_type = type;
-	batch->begun->nlmsg_flags = (uint16_t)(flags | NLM_F_REQUEST | NLM_F_ACK);
+	batch->begun->nlmsg_flags = (uint16_t)(flags | NLM_F_REQUEST);
 	batch->begun->nlmsg_seq = batch->end;
 	batch->begun_cookie = cookie;
 	return batch->begun;
@@ -264,9 +282,10 @@ void nl_batch_end(struct nl_batch *batch, struct nlmsghdr *nlh)
 {
 	assert(nlh == batch->begun);
 	batch->begun = NULL;
+	batch->last = nlh;
 	batch->packed_bytes += MNL_ALIGN(nlh->nlmsg_len);
 	assert(batch->packed_bytes <= batch->buffer_bytes);
-	*slot_of(batch, batch->end++) = (struct slot){ batch->begun_cookie, WAITING };
+	*slot_of(batch, batch->end++) = (struct slot){ batch->begun_cookie, WAITING, false };
 }
 
 void nl_batch_flush(struct nl_batch *batch)
@@ -277,16 +296,18 @@ void nl_batch_flush(struct nl_batch *batch)
 	if (!batch->packed_bytes)
 		return;
 	batch->begun = NULL;
+	batch->last->nlmsg_flags |= NLM_F_ACK;
+	slot_of(batch, batch->end - 1)->is_last = true;
 	do {
 		n = sendto(mnl_socket_get_fd(batch->socket), batch->buffer, batch->packed_bytes, 0,
 			   (struct sockaddr *)&kernel, sizeof(kernel));
 	} while (n < 0 && errno == EINTR);
-	/* A refused datagram was not looked at. Its verdicts wait for the loop, so that no caller
-	 * of _begin() or _flush() is called back from there. */
+	/* A refused datagram was not looked at. */
 	for (uint32_t i = batch->sent_end; n < 0 && i != batch->end; i++)
 		slot_of(batch, i)->error = -errno;
-	if (n < 0)
-		timer_set(batch->failed_timer, MONO_ZERO);
+	/* Verdicts wait for the loop, so that no caller of _begin() or _flush() is called back from
+	 * there. */
+	timer_set(batch->sent, MONO_ZERO);
 	batch->sent_end = batch->end;
 	batch->packed_bytes = 0;
 }
