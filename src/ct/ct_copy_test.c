@@ -543,7 +543,7 @@ static void copies_are_made_fast(void **state)
 /* Nobody reads while more sessions begin than the buffer holds; afterwards news arrives again. */
 static void capture_starts_anew_after_an_overrun(void **state)
 {
-	enum { FLOOD = 20000 };
+	enum { FLOOD = 50000 };
 	struct loop *other = loop_new();
 	struct ct_capture *capture;
 	struct ct_inject *maker, *ours;
