@@ -206,14 +206,30 @@ int ct_table_open(struct loop *loop, const struct ct_table_config *config,
 
 int ct_table_replace(struct ct_table *table, const struct ct_table_config *config)
 {
-	int r = table_write(table, config, table->is_owned);
+	struct ct_table_config next = *config;
+	int r;
 
+	next.is_alone = table->config.is_alone;
+	r = table_write(table, &next, table->is_owned);
 	if (r < 0) {
 		log_nft(table, "cannot be replaced");
 		return r;
 	}
-	table->config = *config;
+	table->config = next;
 	return 0;
+}
+
+int ct_table_set_alone(struct ct_table *table, bool is_alone)
+{
+	const char *command = is_alone ? "add element inet " CT_TABLE_NAME " alone { " CT_TABLE_ALONE " }\n"
+				       : "flush set inet " CT_TABLE_NAME " alone\n";
+
+	table->config.is_alone = is_alone;
+	if (run_nft(table->nft, command) == 0)
+		return 0;
+	/* Somebody took the table away: it comes back with the set as it should be. */
+	log_nft(table, "cannot be changed");
+	return -EIO;
 }
 
 void ct_table_close(struct ct_table *table)

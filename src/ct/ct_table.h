@@ -21,6 +21,7 @@ struct ct_table_config {
 	enum sync_level level;
 	bool tcp;                /* session-pickup: TCP and SCTP travel */
 	bool connectionless;     /* UDP, ICMP, GRE and others travel */
+	bool is_alone;           /* ct_table_set_alone(), survives ct_table_replace() */
 };
 
 /* The ruleset text for a config; pure, for tests. Returns the length, 0 when it does not fit. */
@@ -28,6 +29,9 @@ size_t ct_table_text(const struct ct_table_config *config, char *out, size_t siz
 int ct_table_open(struct loop *loop, const struct ct_table_config *config,
 		  struct ct_table **ret_table);
 int ct_table_replace(struct ct_table *table, const struct ct_table_config *config);
+/* While alone the gateway's own stack answers no packet of a TCP session it does not know (ports of
+ * 1024 and above) with a reset, and no UDP packet with port unreachable. 0 or -EIO. */
+int ct_table_set_alone(struct ct_table *table, bool is_alone);
 void ct_table_close(struct ct_table *table);
 /* net.netfilter.nf_conntrack_events = 1 (2 raises no event for sessions opened while nobody
  * listens), nf_conntrack_timestamp = 1. What could not be set is logged; 0 when events are on. */

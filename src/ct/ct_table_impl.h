@@ -5,6 +5,8 @@
 #include "ct/ct_table.h"
 
 #define CT_TABLE_NAME     "flowkeep"
+/* What is not answered while alone: TCP, and the port unreachables of ICMP and ICMPv6. */
+#define CT_TABLE_ALONE    "1, 6, 58"
 #define CT_TABLE_TEXT_MAX 4096
 
 /* As ct_table_text(), with or without `flags owner`. */

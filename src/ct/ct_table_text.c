@@ -4,6 +4,7 @@
  *   forward     500  sessions  after whatever gave the session its helper
  *                      new, expected -> begin    the mask of its protocol, once
  *                      FIN, RST, ... -> closing  level established: protocol states from now on
+ *   input, output -150  no_reset, no_unreachable  silence while the set `alone` has elements
  *   input, output 500  own_in, own_out  sessions of the gateway itself: a label, and no events
  *
  * ICMP errors are `related` too, but carry the session they complain about: they must not give it
@@ -58,6 +59,29 @@ static void put_claim(struct text *t, uint32_t copy_bit)
 	    "\t\tct mark & %#x != 0 ct mark set ct mark & %#x\n"
 	    "\t}\n",
 	    copy_bit, ~copy_bit);
+}
+
+/* An island meets packets of sessions that another one served before it has heard of them. Answers
+ * to a translated address are addressed to the gateway itself, whose stack would reset them. Ports
+ * below 1024 are services of its own: those sessions did end, and are told so. */
+static void put_alone(struct text *t, bool is_alone)
+{
+	put(t,
+	    "\tset alone {\n"
+	    "\t\ttype inet_proto\n"
+	    "%s"
+	    "\t}\n"
+	    "\tchain no_reset {\n"
+	    "\t\ttype filter hook input priority -150; policy accept;\n"
+	    "\t\tmeta l4proto @alone tcp dport >= 1024 tcp flags & (syn | ack) != syn "
+	    "ct state { new, invalid } drop\n"
+	    "\t}\n"
+	    "\tchain no_unreachable {\n"
+	    "\t\ttype filter hook output priority -150; policy accept;\n"
+	    "\t\tmeta l4proto @alone icmp type 3 icmp code 3 drop\n"
+	    "\t\tmeta l4proto @alone icmpv6 type 1 icmpv6 code 4 drop\n"
+	    "\t}\n",
+	    is_alone ? "\t\telements = { " CT_TABLE_ALONE " }\n" : "");
 }
 
 static void put_begin(struct text *t, const struct ct_table_config *config)
@@ -139,6 +163,7 @@ size_t ct_table_text_of(const struct ct_table_config *config, bool is_owned, cha
 	if (is_owned)
 		put(&t, "\tflags owner;\n");
 	put_claim(&t, config->copy_bit);
+	put_alone(&t, config->is_alone);
 	if (config->event_mask)
 		put_sessions(&t, config);
 	put_own(&t, "own_in", "input", config->event_mask);
