@@ -136,6 +136,11 @@ static void op_start_dump(void *arg)
 	}
 }
 
+static void op_alone(void *arg, bool is_alone)
+{
+	ct_table_set_alone(((struct node *)arg)->table, is_alone);
+}
+
 static void op_ready(void *arg, uint64_t term, bool is_ready)
 {
 	struct node *node = arg;
@@ -157,6 +162,7 @@ static const struct sync_ops sync_doors = {
 	.kernel_has = op_kernel_has,
 	.wants = op_wants,
 	.start_dump = op_start_dump,
+	.on_alone = op_alone,
 	.on_ready = op_ready,
 };
 

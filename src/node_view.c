@@ -218,6 +218,16 @@ static void view_counts(const struct sync_state *s, struct sync_view *v)
 					    .query = n->walks_taken };
 	v->frames_sent = n->frames_sent;
 	v->frames_received = n->frames_heard;
+	v->gaps = n->gaps;
+	v->resends = n->resends;
+	v->walks = n->walks_served + n->walks_taken;
+	v->put_back = n->put_back;
+	v->dumps = n->dumps;
+	v->deletes_parked = n->deletes_parked;
+	v->deletes_discarded = n->deletes_discarded;
+	v->offered = n->offered;
+	v->merged = n->merged;
+	v->merge_kept = n->merge_kept;
 }
 
 static void view_filter(const struct node *node, struct sync_view *v)

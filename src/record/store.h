@@ -26,8 +26,9 @@ enum {
 	ENTRY_TOUCHED = 1 << 2,   /* forwarded by this kernel: no hold timeout on it */
 	ENTRY_DOOMED = 1 << 3,    /* a delete waits behind the fence (sync/fence.h) */
 	ENTRY_RETRY = 1 << 4,     /* the kernel refused it; tried again later */
-	ENTRY_SILENT = 1 << 6,    /* known from a dump only: it may raise no events at all */
 	ENTRY_FIXED = 1 << 5,     /* its timeout is fixed: renewed while it lives (GRE) */
+	ENTRY_SILENT = 1 << 6,    /* known from a dump only: it may raise no events at all */
+	ENTRY_OWN = 1 << 7,       /* forwarded by this kernel in the reign that ended (sync/merge.c) */
 };
 
 /* The head of list nodes; a cursor is a node too, with version STORE_IS_CURSOR. */

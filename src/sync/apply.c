@@ -66,7 +66,7 @@ void apply_lost(struct sync *s, mono_t now, const struct ct_seen *seen)
 
 	if (!entry || (entry->flags & ENTRY_TOMB))
 		return;
-	entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
+	entry->flags &= (uint16_t)~(ENTRY_IN_KERNEL | ENTRY_OWN);
 	s->stats.put_back++;
 	apply_put(s, now, entry);
 }
@@ -104,7 +104,7 @@ static void on_refusal(struct sync *s, mono_t now, struct store_entry *entry, en
 	if (op == CT_OP_CREATE && error == -EEXIST)
 		entry->flags |= ENTRY_IN_KERNEL;
 	else
-		entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
+		entry->flags &= (uint16_t)~(ENTRY_IN_KERNEL | ENTRY_OWN);
 	entry->attempts++;
 	/* What the kernel will not update it takes anew. */
 	if (error == -EBUSY) {
@@ -155,9 +155,14 @@ void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie
 		}
 		return;
 	}
-	/* As primary we never create: what is missing then is found by the dump. */
-	if (!entry || (entry->flags & ENTRY_TOMB) || s->role != SYNC_SECONDARY)
+	if (!entry || (entry->flags & ENTRY_TOMB))
 		return;
+	/* The kernel of a primary is the truth: the dump finds what it has. */
+	if (s->role != SYNC_SECONDARY) {
+		s->stats.inject_failed++;
+		s->is_dump_wanted = true;
+		return;
+	}
 	on_refusal(s, now, entry, op, error);
 }
 
@@ -174,8 +179,11 @@ static void hold_own(struct sync *s, mono_t now, mono_t *wake)
 			return;
 		}
 		if (!(entry->flags & ENTRY_TOMB) &&
-		    ((entry->flags & ENTRY_TOUCHED) || !(entry->flags & ENTRY_IN_KERNEL)))
+		    ((entry->flags & ENTRY_TOUCHED) || !(entry->flags & ENTRY_IN_KERNEL))) {
+			if (entry->flags & ENTRY_IN_KERNEL)
+				entry->flags |= ENTRY_OWN;
 			apply_put(s, now, entry);
+		}
 		store_cursor_pass(&s->sweep, entry);
 	}
 	s->is_sweeping = false;
@@ -205,6 +213,9 @@ void apply_retry(struct sync *s, mono_t now, mono_t *wake)
 		if (!entry)
 			continue;
 		entry->flags &= (uint16_t)~ENTRY_RETRY;
+		/* A primary's tombstone has been told to its peers, or will be. */
+		if ((entry->flags & ENTRY_TOMB) && s->role == SYNC_PRIMARY)
+			continue;
 		if (entry->flags & ENTRY_TOMB)
 			apply_forget(s, now, entry);
 		else

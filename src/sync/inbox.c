@@ -27,6 +27,9 @@ static void ask_walk(struct sync *s, mono_t now)
 {
 	if (mono_sub(now, s->walk_asked_at) < s->walk_pause_ns)
 		return;
+	/* What our kernel still has of our own reign must be known before it is compared. */
+	if (s->reign.is_used && (s->is_sweeping || s->in_flight))
+		return;
 	if (s->walk_pause_ns < WALK_PAUSE_MAX_NS)
 		s->walk_pause_ns *= 2;
 	s->progress_at = now;
@@ -46,7 +49,7 @@ static void ask_walk(struct sync *s, mono_t now)
 	}
 }
 
-static bool is_same_nat(const struct ct *a, const struct ct *b)
+bool inbox_is_same_nat(const struct ct *a, const struct ct *b)
 {
 	struct ipaddr src[2], dst[2];
 	uint16_t sport[2], dport[2];
@@ -70,9 +73,11 @@ static enum drop_reason take_put(struct sync *s, mono_t now, struct rbuf *bytes,
 	is_known = entry && !(entry->flags & ENTRY_TOMB);
 	is_changed = store_differs(s->store, entry, &ct);
 	if (is_known && is_changed) {
+		if (entry->stamp != s->stamp)
+			merge_contested(s, entry);
 		store_read(s->store, entry, &old);
 		/* A translation cannot be updated: the key has begun a new life. */
-		if (!is_same_nat(&old, &ct) && (entry->flags & ENTRY_IN_KERNEL)) {
+		if (!inbox_is_same_nat(&old, &ct) && (entry->flags & ENTRY_IN_KERNEL)) {
 			apply_delete(s, &ct);
 			entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
 		}
@@ -82,6 +87,7 @@ static enum drop_reason take_put(struct sync *s, mono_t now, struct rbuf *bytes,
 		return DROP_TABLE_FULL;
 	}
 	entry->stamp = s->stamp;
+	entry->flags &= (uint16_t)~ENTRY_OWN;
 	*(is_known ? &s->stats.updated_heard : &s->stats.created_heard) += 1;
 	/* A walk repeats what the kernel has already. */
 	if (is_changed || !(entry->flags & ENTRY_IN_KERNEL))
@@ -137,8 +143,10 @@ static void sweep_unconfirmed(struct sync *s, mono_t now)
 {
 	for (struct store_entry *e = store_first(s->store), *next; e; e = next) {
 		next = store_after(s->store, e);
-		if (e->stamp != s->stamp && !(e->flags & ENTRY_TOMB))
-			apply_forget(s, now, e);
+		if (e->stamp == s->stamp || (e->flags & ENTRY_TOMB))
+			continue;
+		merge_unconfirmed(s, e);
+		apply_forget(s, now, e);
 	}
 	s->is_walking = false;
 }
@@ -158,6 +166,7 @@ static void prove(struct sync *s, mono_t now, const struct sync_data *head)
 	s->proven = head->head;
 	s->proven_at = now;
 	s->knows_all = true;
+	s->reign.is_used = false;
 	s->walk_pause_ns = WALK_PAUSE_NS;
 	if (!s->is_proven) {
 		s->is_proven = true;
@@ -255,6 +264,9 @@ static void say_ack(struct sync *s, mono_t now)
 		SET_HAS(&ack, SYNC_ACK_PROVEN);
 		SET_HAS(&ack, SYNC_ACK_PROVEN_MS);
 	}
+	ack.offers = merge_pending(s);
+	if (ack.offers)
+		SET_HAS(&ack, SYNC_ACK_OFFERS);
 	if (s->is_walking) {
 		ack.walk = s->walk;
 		SET_HAS(&ack, SYNC_ACK_WALK);
@@ -272,6 +284,7 @@ void inbox_step(struct sync *s, mono_t now, mono_t *wake)
 {
 	mono_t due;
 
+	merge_offer_step(s, now, wake);
 	if (!s->is_synced)
 		ask_walk(s, now);
 	if (s->is_walking && !s->has_walk_frame)

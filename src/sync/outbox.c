@@ -120,6 +120,10 @@ static void begin_peer(struct sync_peer *p, mono_t now)
 	p->proven = 0;
 	p->proven_at = MONO_ZERO;
 	p->progress_at = now;
+	p->offers = 0;
+	p->offer_run = 0;
+	p->offer_done = 0;
+	p->is_merge_due = false;
 }
 
 void outbox_begin(struct sync *s, mono_t now)
@@ -190,6 +194,7 @@ enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
 		p->in_flight = 0;
 	}
 	p->acked = ack->cursor;
+	p->offers = HAS(ack, SYNC_ACK_OFFERS) ? ack->offers : 0;
 	if (HAS(ack, SYNC_ACK_PROVEN)) {
 		p->proven = ack->proven;
 		p->proven_at = mono_add(now, -MS((int64_t)ack->proven_ms));
@@ -301,6 +306,7 @@ void outbox_step(struct sync *s, mono_t now, mono_t *wake)
 		return;
 	}
 	say_group(s, now, wake);
+	merge_ack_step(s, now, wake);
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
 		if (s->peers[i].is_used && !s->peers[i].is_joined)
 			say_peer(s, &s->peers[i], now, wake);

@@ -229,6 +229,7 @@ static void sweep(struct sync *s, mono_t *wake, mono_t now)
 			sync_wake(wake, mono_add(now, MS(1)));
 			return;
 		}
+		entry->flags &= (uint16_t)~ENTRY_OWN;
 		if (!(entry->flags & (ENTRY_TOMB | ENTRY_TOUCHED))) {
 			store_read(s->store, entry, &ct);
 			if (give_timeout(s, entry, &ct) == -EAGAIN) {
@@ -268,5 +269,7 @@ void owner_step(struct sync *s, mono_t now, mono_t *wake)
 		sweep(s, wake, now);
 	owner_dump(s, now, wake);
 	renew_due(s, now, wake);
+	apply_retry(s, now, wake);
+	merge_own_step(s, now, wake);
 	fence_step(s, now, wake);
 }

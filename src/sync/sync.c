@@ -34,6 +34,7 @@ void sync_free(struct sync *s)
 	store_cursor_fini(&s->sweep);
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
 		store_cursor_fini(&s->peers[i].cursor);
+	merge_clear(s);
 	store_free(s->store);
 	free(s);
 }
@@ -58,11 +59,15 @@ void sync_on_role(struct sync *s, mono_t now, enum sync_role role, const char *p
 		  uint64_t term)
 {
 	enum sync_role old = s->role;
+	uint64_t old_term = s->term;
 
 	if (role == old && term == s->term && strcmp(primary, s->primary) == 0)
 		return;
 	if (role != old && s->is_dumping)
 		s->stamp++;
+	if (old == SYNC_SECONDARY)
+		merge_note_followed(s);
+	merge_restart(s, now);
 	s->role = role;
 	s->term = term;
 	memset(s->primary, 0, sizeof(s->primary));
@@ -72,6 +77,7 @@ void sync_on_role(struct sync *s, mono_t now, enum sync_role role, const char *p
 			s->ops->on_ready(s->arg, term, true);
 		return;
 	}
+	merge_tell_alone(s);
 	switch (role) {
 	case SYNC_IDLE:
 		fence_discard(s);
@@ -79,8 +85,12 @@ void sync_on_role(struct sync *s, mono_t now, enum sync_role role, const char *p
 	case SYNC_PRIMARY:
 		drop_retries(s);
 		s->is_walking = false;
-		if (old != SYNC_PRIMARY)
+		if (old != SYNC_PRIMARY) {
 			owner_number(s);
+			merge_begin_reign(s);
+		} else {
+			merge_raise_term(s, old_term);
+		}
 		outbox_begin(s, now);
 		if (old != SYNC_PRIMARY) {
 			begin_sweep(s);
@@ -112,6 +122,8 @@ void sync_set_enabled(struct sync *s, mono_t now, bool is_enabled)
 	s->config.is_enabled = is_enabled;
 	if (!is_enabled) {
 		s->knows_all = false;
+		s->reign.is_used = false;
+		merge_clear(s);
 		fence_discard(s);
 		drop_retries(s);
 		for (struct store_entry *e = store_first(s->store), *next; e; e = next) {
@@ -227,16 +239,36 @@ static enum drop_reason on_data(struct sync *s, mono_t now, const char *from, st
 	return inbox_on_data(s, now, &head, &records);
 }
 
+static enum drop_reason on_offer(struct sync *s, mono_t now, const char *from, struct rbuf *payload)
+{
+	uint16_t len = rbuf_be16(payload);
+	struct rbuf records = rbuf_cut(payload, len);
+	struct sync_offer head;
+	enum drop_reason reason;
+
+	if (payload->failed)
+		return DROP_TRUNCATED;
+	reason = codec_decode(&schema_sync_offer, payload, &head);
+	return reason ? reason : merge_on_offer(s, now, from, &head, &records);
+}
+
 enum drop_reason sync_on_message(struct sync *s, mono_t now, const char *from, uint8_t type,
 				 struct rbuf *payload)
 {
 	enum drop_reason reason = DROP_TYPE;
+	struct sync_merged merged;
 	struct sync_ack ack;
 
 	if (!s->config.is_enabled)
 		return DROP_NONE;
 	if (type == SYNC_TYPE_DATA) {
 		reason = on_data(s, now, from, payload);
+	} else if (type == SYNC_TYPE_OFFER) {
+		reason = on_offer(s, now, from, payload);
+	} else if (type == SYNC_TYPE_MERGED) {
+		reason = codec_decode(&schema_sync_merged, payload, &merged);
+		if (!reason && s->role == SYNC_SECONDARY)
+			reason = merge_on_merged(s, now, from, &merged);
 	} else if (type == SYNC_TYPE_ACK) {
 		reason = codec_decode(&schema_sync_ack, payload, &ack);
 		/* Acknowledgements are broadcast: only the primary listens. */
@@ -262,6 +294,7 @@ mono_t sync_step(struct sync *s, mono_t now)
 	case SYNC_PRIMARY:
 		owner_step(s, now, &wake);
 		outbox_step(s, now, &wake);
+		merge_tell_alone(s);
 		break;
 	case SYNC_SECONDARY:
 		apply_step(s, now, &wake);

@@ -19,6 +19,8 @@
  * A frame: u16 length of the records, the records, the sync_data head. Each record:
  *     varint (version - version before it), u8 op (0 put, 1 delete), varint length, codec bytes.
  * A head with count and digest says that the frame ends at the primary's newest version.
+ *
+ * After a split (merge.c) the former primary of the other island offers what it alone knows.
  */
 #ifndef FK_SYNC_SYNC_H
 #define FK_SYNC_SYNC_H
@@ -31,7 +33,7 @@
 
 enum sync_role { SYNC_IDLE, SYNC_SECONDARY, SYNC_PRIMARY };
 /* Message types; the same numbers as enum frame_type of wire/seal.h. */
-enum { SYNC_TYPE_DATA = 16, SYNC_TYPE_ACK = 17 };
+enum { SYNC_TYPE_DATA = 16, SYNC_TYPE_ACK = 17, SYNC_TYPE_OFFER = 19, SYNC_TYPE_MERGED = 20 };
 enum sync_want { SYNC_WANT_NOTHING, SYNC_WANT_NEXT, SYNC_WANT_ALL };
 
 struct sync_ops {
@@ -51,6 +53,9 @@ struct sync_ops {
 	bool (*wants)(void *arg, const struct ct *ct);
 	/* Wants one dump of the kernel table through sync_on_seen(), then sync_on_dump_done(). */
 	void (*start_dump)(void *arg);
+	/* Primary, and some session of the group may be unknown here: nobody else is heard, or what
+	 * an island served is not merged yet. Nobody's packets are to be answered with a reset. */
+	void (*on_alone)(void *arg, bool is_alone);
 	/* News for the cluster room: proven equal with the primary of `term`, or no longer. */
 	void (*on_ready)(void *arg, uint64_t term, bool is_ready);
 };
@@ -72,6 +77,9 @@ struct sync_stats {
 	uint64_t frames_sent, frames_heard, resends, walks_served, walks_taken, gaps;
 	uint64_t filtered, unchanged, deletes_parked, deletes_discarded, put_back, table_full;
 	uint64_t digest_mismatches, dumps;
+	uint64_t offered;    /* sessions of our reign told to the primary after a split */
+	uint64_t merged;     /* sessions of another reign taken */
+	uint64_t merge_kept; /* offered, but ours was the higher order */
 	struct drop_counts drops;
 };
 

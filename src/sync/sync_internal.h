@@ -60,6 +60,21 @@ struct sync_peer {
 	uint64_t proven;
 	mono_t proven_at;
 	mono_t heard_at;
+	uint64_t offer_run, offer_done; /* its list of offers, and how much of it we have taken */
+	uint64_t offers;     /* of it, not taken yet, as it says */
+	bool is_merge_due;
+};
+
+/* Records of our last reign that the present primary may lack, until it has acknowledged all:
+ * varint version, varint length, codec bytes each. */
+struct offers {
+	uint8_t *bytes;
+	size_t len, size;
+	size_t acked_at, said_at; /* offsets */
+	uint64_t count, acked, said; /* records */
+	uint64_t term, run;
+	unsigned in_flight;
+	mono_t progress_at;
 };
 
 struct sync {
@@ -115,6 +130,20 @@ struct sync {
 	uint64_t proven;
 	mono_t proven_at;
 
+	/* merge */
+	struct {
+		bool is_used;        /* until we are proven equal to who came after */
+		uint64_t term;       /* of versions above term_base */
+		uint64_t old_term;   /* of versions above base up to there */
+		uint64_t base, term_base;
+	} reign;
+	struct {
+		char serial[17];
+		uint64_t term, version; /* we had all of that primary's versions up to this one */
+	} followed;
+	struct offers offers;
+	bool is_alone;           /* see sync_ops.on_alone */
+
 	/* apply */
 	struct hashq retry;
 	unsigned in_flight;
@@ -152,6 +181,28 @@ void inbox_begin(struct sync *s, mono_t now);
 enum drop_reason inbox_on_data(struct sync *s, mono_t now, const struct sync_data *head,
 			       struct rbuf *records);
 void inbox_step(struct sync *s, mono_t now, mono_t *wake);
+
+bool inbox_is_same_nat(const struct ct *a, const struct ct *b);
+
+/* merge.c */
+void merge_begin_reign(struct sync *s);
+void merge_raise_term(struct sync *s, uint64_t old_term);
+void merge_note_followed(struct sync *s);
+/* The walk replaces what we have of a session by what the primary has. */
+void merge_contested(struct sync *s, const struct store_entry *entry);
+/* The walk has ended without it. */
+void merge_unconfirmed(struct sync *s, const struct store_entry *entry);
+uint64_t merge_pending(const struct sync *s);
+void merge_tell_alone(struct sync *s);
+void merge_restart(struct sync *s, mono_t now);
+void merge_clear(struct sync *s);
+void merge_offer_step(struct sync *s, mono_t now, mono_t *wake);
+void merge_own_step(struct sync *s, mono_t now, mono_t *wake);
+void merge_ack_step(struct sync *s, mono_t now, mono_t *wake);
+enum drop_reason merge_on_offer(struct sync *s, mono_t now, const char *from,
+				const struct sync_offer *head, struct rbuf *records);
+enum drop_reason merge_on_merged(struct sync *s, mono_t now, const char *from,
+				 const struct sync_merged *merged);
 
 /* apply.c */
 void apply_put(struct sync *s, mono_t now, struct store_entry *entry);

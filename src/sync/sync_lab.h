@@ -35,7 +35,7 @@ struct side {
 	bool is_dump_due;
 	bool has_copies_only;  /* nobody has spoken on what is in its kernel */
 	int has_error;         /* what kernel_has() answers instead of looking */
-	bool is_ready;
+	bool is_ready, is_alone;
 	unsigned ready_news;
 };
 
@@ -52,7 +52,9 @@ struct box {
 	struct frame frames[256];
 	unsigned frame_count;
 	bool is_cut;           /* frames are lost */
-	unsigned data_frames, lost;
+	unsigned loss;         /* every so-manieth frame is lost; 0: none */
+	uint8_t lost_type;     /* frames of this type are lost too; 0: none */
+	unsigned said, data_frames, lost;
 };
 
 /* A is primary of TERM and complete; B follows where `with_b`. 300 ms have passed. */

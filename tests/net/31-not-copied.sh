@@ -16,7 +16,6 @@ OPERATOR_RULES='table inet operator_proxy {
 	}
 }'
 
-# The minute is how long the session stays open at most: nothing waits for its end.
 talk() { # talk NS ADDRESS PORT FROM-PORT: a TCP session that stays open, spoken on both ways
 	ns "$1" python3 - "$@" <<-'END' &
 		import socket, sys, time
@@ -106,7 +105,7 @@ flow udp4 udp --hz 50 --from 10.1.0.10,44011 10.2.0.10
 flow echo4 echo --from 10.1.0.10,44010 10.2.0.10
 claim "without session-pickup B has none at all" eventually 3 test -z "$(sessions_of B)"
 need "sessions without pickup are up" eventually 5 flows_up udp4 echo4
-need "50 heartbeats pass (a copy comes before the next)" beats_pass A B 50
+sleep 0.5 # copying would have taken milliseconds
 stays_home tcp sport=44010
 stays_home udp sport=44011
 claim "nothing at all" test -z "$(sessions_of B)"

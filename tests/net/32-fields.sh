@@ -38,11 +38,6 @@ same_start() {
 
 	((ours >= 2 && theirs >= 0 && ours - theirs <= 1 && theirs - ours <= 1))
 }
-answered_since_takeover() {
-	local port
-
-	for port in "${!had[@]}"; do answered_since "${had[$port]}" tcp$port || return 1; done
-}
 sent_deletes() { fk B --json diagnose sys session sync | jq .sync.deleted; }
 gone_on() { not has_session "$@"; }
 MARK='(.mark % 2147483648)' # beyond the copy bit
@@ -70,7 +65,8 @@ claim "and not those of a session without" not field_is B 40004 .protoinfo.tcp.w
 claim "the TCP flags are the owner's" same_field 40004 "$FLAGS"
 claim "and they are there: scale and SACK" field_is B 40004 "$FLAGS" '["3","3"]'
 claim "the TCP state is the owner's" same_field 40004 .protoinfo.tcp.state
-claim "the start is the owner's" eventually 5 same_start 40004
+sleep 2 # a start two seconds ago differs from one now
+claim "the start is the owner's" same_start 40004
 
 tell "the operator flushes the secondary"
 copies=$(sessions_of B)
@@ -96,10 +92,7 @@ claim "the others stay" has_session B sport=40004
 tell "SIGKILL to the daemon of A"
 kill_gw A
 claim "B is primary" eventually 5 primary_is B
-declare -A had
-for port in 40004 40005 40006 40007; do had[$port]=$(flow_now tcp$port .answered); done
-claim "the others are answered" eventually 8 answered_since_takeover
-eventually 8 has_fallen_silent tcp40008
+sleep 1
 end_flows
 claim_flows_live tcp40004 tcp40005 tcp40006 tcp40007
 claim "the deleted one dies: $(flow_told tcp40008)" flow_died tcp40008

@@ -52,6 +52,7 @@ declare -A HA=([mode]=a-p [group-id]=7 [group-name]=lab [password]='"correct hor
 	[ha-uptime-diff-margin]=1)
 GATEWAYS=()
 OPERATOR_RULES= # more rules of the operator, appended to every gateway's table
+FLOW_NS=cl # where the flows begin
 STARTED=$EPOCHREALTIME
 
 lab_close() {
@@ -499,12 +500,12 @@ flow() { # flow NAME KIND [OPTIONS] ADDRESS: a client session that runs until en
 
 	shift 2
 	rm -f "$RUN/$name.ready"
-	ns_start cl "$RUN/flow-$name.json" "$BUILD/tests/net/traffic" "$kind" --name "$name" \
+	ns_start "$FLOW_NS" "$RUN/flow-$name.json" "$BUILD/tests/net/traffic" "$kind" --name "$name" \
 		--ready "$RUN/$name.ready" "$@"
 	FLOW_PID[$name]=$!
 }
 
-flows() { printf '%s\n' "${!FLOW_PID[@]}" | grep -v '^server$' | sort; }
+flows() { printf '%s\n' "${!FLOW_PID[@]}" | grep -v '^server2*$' | sort; }
 
 flows_ready() {
 	local name
@@ -528,26 +529,6 @@ all_answered() { # all_answered NAME...: what these have sent is being answered 
 	local name
 
 	for name; do [ "$(flow_now "$name" .lost_at_end)" = 0 ] || return 1; done
-}
-
-answered_since() { # answered_since NUMBER NAME...: each of these has had more answers than that
-	local name
-
-	for name in "${@:2}"; do (($(flow_now "$name" .answered) > $1)) || return 1; done
-}
-has_fallen_silent() { [ "$(flow_now "$1" .ok)" = false ]; } # an echo or a datagram session
-
-# A session that B knows has its first retransmission answered. One that B does not know says the same thing again
-# and again: three times take 1.4 s.
-said_in_vain() { # said_in_vain NS NUMBER: so many TCP sessions of that host have done so three times
-	(($(ns "$1" ss -tinHO '( sport = :80 or dport = :80 )' | grep -Ec 'backoff:([3-9]|[1-9][0-9])') >= $2))
-}
-
-heard_beats() { fk "$1" --json diagnose sys ha status | jq .hb_heard; }
-beats_pass() { # beats_pass A B NUMBER: B hears so many heartbeats more, and the loops of both turn meanwhile
-	local goal=$(($(heard_beats "$2") + $3))
-
-	eventually 10 eval "ha_status $1 >/dev/null; ((\$(heard_beats $2) >= $goal))"
 }
 
 end_flows() { # every flow is told to end, and says how it went

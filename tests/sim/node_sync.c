@@ -119,6 +119,12 @@ static void op_start_dump(void *arg)
 		 ns->dump_id, NULL);
 }
 
+static void op_alone(void *arg, bool is_alone)
+{
+	(void)arg;
+	(void)is_alone;
+}
+
 static void op_ready(void *arg, uint64_t term, bool is_ready)
 {
 	struct node_sync *ns = arg;
@@ -138,6 +144,7 @@ static const struct sync_ops ops = {
 	.kernel_has = op_kernel_has,
 	.wants = op_wants,
 	.start_dump = op_start_dump,
+	.on_alone = op_alone,
 	.on_ready = op_ready,
 };
 
@@ -518,14 +525,16 @@ void dump_sync(const struct node *node, FILE *out)
 	sync_describe(ns->sync, node_clock(node), &s);
 	fprintf(out, "#   sync: role %d term %llu head %llu cursor %llu sessions %zu tombs %zu "
 		"unacked %llu in flight %u walks %llu/%llu gaps %llu mismatches %llu dumps %llu%s "
-		"failed %llu retried %llu queue %u\n", s.role, (unsigned long long)s.term,
+		"failed %llu retried %llu queue %u offered %llu merged %llu kept %llu\n", s.role, (unsigned long long)s.term,
 		(unsigned long long)s.head, (unsigned long long)s.cursor, s.sessions, s.tombs,
 		(unsigned long long)s.unacknowledged, s.in_flight,
 		(unsigned long long)s.stats.walks_served, (unsigned long long)s.stats.walks_taken,
 		(unsigned long long)s.stats.gaps, (unsigned long long)s.stats.digest_mismatches,
 		(unsigned long long)s.stats.dumps, ns->is_dumping ? " dumping" : "",
 		(unsigned long long)s.stats.inject_failed,
-		(unsigned long long)s.stats.inject_retried, ns->kernel.request_count);
+		(unsigned long long)s.stats.inject_retried, ns->kernel.request_count,
+		(unsigned long long)s.stats.offered, (unsigned long long)s.stats.merged,
+		(unsigned long long)s.stats.merge_kept);
 	for (unsigned i = 0; i < s.peer_count; i++)
 		fprintf(out, "#     %s acked %llu proven %llu%s\n", s.peers[i].serial,
 			(unsigned long long)s.peers[i].cursor,
