@@ -1,4 +1,4 @@
-/* ct_parse.c: ctnetlink message to struct ct_seen, along ct_nl_paths; believes no length */
+/* ct_parse.c: ctnetlink message to struct ct_seen, along ct_nl_nests; believes no length */
 #include "ct/ct_msg.h"
 
 #include "ct/ct_nl.h"
@@ -16,17 +16,13 @@ struct attrs {
 	int len;
 };
 
-/* Where the walker stands: paths come sorted by parent, so most steps are already done. */
+/* Nests that were looked into, by their row in the table. */
 struct walk {
-	const struct nlattr *top[CTA_MAX + 1]; /* by type */
-	struct attrs level[3];                 /* level[0] stays empty: see top */
-	uint16_t at[3];
-	unsigned depth;
+	struct attrs inside[CT_NL_NESTS_MAX];
 };
 
-/* Takes the next attribute off, NULL at the end or when it does not hold together. Every event
- * comes through here a hundred times, so what libmnl does in calls into a shared library is written
- * out. */
+/* Takes the next attribute off, NULL at the end or when it does not hold together. An event has
+ * thirty of them, so what libmnl does in calls into a shared library is written out. */
 static const struct nlattr *attrs_take(struct attrs *in)
 {
 	const struct nlattr *a = in->first;
@@ -55,53 +51,30 @@ static const struct nlattr *attrs_find(struct attrs in, uint16_t type)
 	return NULL;
 }
 
-static void walk_begin(struct walk *w, struct attrs all)
+static size_t attr_len(const struct nlattr *a)
 {
-	const struct nlattr *a;
-
-	*w = (struct walk){.depth = 0};
-	while ((a = attrs_take(&all)) != NULL)
-		if (attr_type(a) <= CTA_MAX && w->top[attr_type(a)] == NULL)
-			w->top[attr_type(a)] = a;
+	return (size_t)a->nla_len - NLA_HDRLEN;
 }
 
-static struct attrs attrs_inside(const struct nlattr *a)
+static const void *attr_payload(const struct nlattr *a)
 {
-	if (a == NULL)
-		return (struct attrs){NULL, 0};
-	return (struct attrs){mnl_attr_get_payload(a), mnl_attr_get_payload_len(a)};
-}
-
-static const struct nlattr *walk_step(const struct walk *w, unsigned depth, uint16_t type)
-{
-	if (depth == 0)
-		return type <= CTA_MAX ? w->top[type] : NULL;
-	return attrs_find(w->level[depth], type);
-}
-
-/* The attribute at the end of a path, NULL when it or one around it is not there. */
-static const struct nlattr *walk_to(struct walk *w, const uint16_t *path, unsigned depth)
-{
-	unsigned same = 0;
-
-	while (same < w->depth && same + 1 < depth && w->at[same] == path[same])
-		same++;
-	for (; same + 1 < depth; same++) {
-		w->at[same] = path[same];
-		w->level[same + 1] = attrs_inside(walk_step(w, same, path[same]));
-	}
-	w->depth = depth - 1;
-	return walk_step(w, depth - 1, path[depth - 1]);
+	return (const char *)a + NLA_HDRLEN;
 }
 
 static uint16_t attr_be16(const struct nlattr *a)
 {
-	return ntohs(mnl_attr_get_u16(a));
+	uint16_t value;
+
+	memcpy(&value, attr_payload(a), sizeof(value));
+	return ntohs(value);
 }
 
 static uint32_t attr_be32(const struct nlattr *a)
 {
-	return ntohl(mnl_attr_get_u32(a));
+	uint32_t value;
+
+	memcpy(&value, attr_payload(a), sizeof(value));
+	return ntohl(value);
 }
 
 /* Reads one attribute into the member its schema row names; 0 or -EBADMSG for a wrong size. */
@@ -109,8 +82,8 @@ static int field_read(struct ct *ct, enum ct_field number, const struct nlattr *
 {
 	const struct field *f = &schema_ct.fields[number];
 	void *member = (char *)ct + f->offset;
-	size_t len = mnl_attr_get_payload_len(a);
-	const void *payload = mnl_attr_get_payload(a);
+	size_t len = attr_len(a);
+	const void *payload = attr_payload(a);
 
 	switch (f->type) {
 	case FT_U8:
@@ -173,6 +146,39 @@ static int field_read(struct ct *ct, enum ct_field number, const struct nlattr *
 	return -EBADMSG; /* no field of a session has such a type */
 }
 
+/* Reads a nest and those within it, which the table makes three deep at most. Of attributes of the
+ * same type the first counts. */
+static int nest_parse(struct walk *w, struct ct *ct, unsigned nest, struct attrs in)
+{
+	const struct nlattr *a;
+
+	w->inside[nest] = in;
+	while ((a = attrs_take(&in)) != NULL) {
+		uint16_t type = attr_type(a);
+		uint8_t what = type < CT_NL_TYPES ? ct_nl_nests[nest].what[type] : 0;
+		unsigned number = what & CT_NL_NUMBER;
+		int r = 0;
+
+		if (what & CT_NL_NEST) {
+			if (w->inside[number].first == NULL)
+				r = nest_parse(w, ct, number,
+					       (struct attrs){attr_payload(a), (int)attr_len(a)});
+		} else if (what & CT_NL_FIELD && !HAS(ct, number)) {
+			r = field_read(ct, (enum ct_field)number, a);
+			SET_HAS(ct, number);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A nest within another one, nothing when the message had none. */
+static unsigned nest_in(unsigned nest, uint16_t type)
+{
+	return ct_nl_nests[nest].what[type] & CT_NL_NUMBER;
+}
+
 struct icmp_attrs {
 	uint8_t l4;
 	uint16_t id, type, code;
@@ -184,28 +190,25 @@ static const struct icmp_attrs icmp_attrs[] = {
 };
 
 /* Id, type and code of one direction; false when one is missing or of a wrong size. */
-static bool icmp_read(struct walk *w, uint8_t l4, uint16_t tuple, uint16_t *ret_id,
+static bool icmp_read(const struct walk *w, uint8_t l4, uint16_t tuple, uint16_t *ret_id,
 		      uint16_t *ret_type_code)
 {
 	const struct icmp_attrs *row = &icmp_attrs[l4 == IPPROTO_ICMPV6];
-	uint16_t path[3] = {tuple, CTA_TUPLE_PROTO, 0};
-	const struct nlattr *id, *type, *code;
+	struct attrs proto = w->inside[nest_in(nest_in(0, tuple), CTA_TUPLE_PROTO)];
+	const struct nlattr *id = attrs_find(proto, row->id);
+	const struct nlattr *type = attrs_find(proto, row->type);
+	const struct nlattr *code = attrs_find(proto, row->code);
 
-	path[2] = row->id;
-	id = walk_to(w, path, 3);
-	path[2] = row->type;
-	type = walk_to(w, path, 3);
-	path[2] = row->code;
-	code = walk_to(w, path, 3);
-	if (id == NULL || type == NULL || code == NULL || mnl_attr_get_payload_len(id) != 2 ||
-	    mnl_attr_get_payload_len(type) != 1 || mnl_attr_get_payload_len(code) != 1)
+	if (id == NULL || type == NULL || code == NULL || attr_len(id) != 2 ||
+	    attr_len(type) != 1 || attr_len(code) != 1)
 		return false;
 	*ret_id = attr_be16(id);
-	*ret_type_code = (uint16_t)(mnl_attr_get_u8(type) << 8 | mnl_attr_get_u8(code));
+	*ret_type_code = (uint16_t)(*(const uint8_t *)attr_payload(type) << 8 |
+				    *(const uint8_t *)attr_payload(code));
 	return true;
 }
 
-static int icmp_parse(struct walk *w, struct ct *ct)
+static int icmp_parse(const struct walk *w, struct ct *ct)
 {
 	uint16_t reply_type_code;
 
@@ -221,14 +224,13 @@ static int icmp_parse(struct walk *w, struct ct *ct)
 
 /* A zone of the original direction only is CTA_TUPLE_ORIG/CTA_TUPLE_ZONE instead of CTA_ZONE; then
  * the reply has "one of its own": 0. */
-static int zone_parse(struct walk *w, struct ct *ct)
+static int zone_parse(const struct walk *w, struct ct *ct)
 {
-	static const uint16_t path[] = {CTA_TUPLE_ORIG, CTA_TUPLE_ZONE};
-	const struct nlattr *a = walk_to(w, path, 2);
+	const struct nlattr *a = attrs_find(w->inside[nest_in(0, CTA_TUPLE_ORIG)], CTA_TUPLE_ZONE);
 
 	if (a == NULL)
 		return 0;
-	if (HAS(ct, CT_ZONE) || HAS(ct, CT_ZONE_REPLY) || mnl_attr_get_payload_len(a) != 2)
+	if (HAS(ct, CT_ZONE) || HAS(ct, CT_ZONE_REPLY) || attr_len(a) != 2)
 		return -EBADMSG;
 	ct->zone = attr_be16(a);
 	SET_HAS(ct, CT_ZONE);
@@ -283,7 +285,7 @@ int ct_parse(const struct nlmsghdr *nlh, bool is_dump, uint32_t copy_bit, struct
 {
 	struct ct_seen seen = {0};
 	struct ct *ct = &seen.ct;
-	struct walk w;
+	struct walk w = {0};
 	struct attrs all;
 	const struct nfgenmsg *nfg;
 	bool is_icmp;
@@ -302,22 +304,9 @@ int ct_parse(const struct nlmsghdr *nlh, bool is_dump, uint32_t copy_bit, struct
 
 	all.len = (int)(nlh->nlmsg_len - MNL_NLMSG_HDRLEN - MNL_ALIGN(sizeof(*nfg)));
 	all.first = mnl_nlmsg_get_payload_offset(nlh, sizeof(*nfg));
-	walk_begin(&w, all);
-	for (unsigned i = 0; i < ct_nl_path_count; i++) {
-		const struct ct_nl_path *p = &ct_nl_paths[i];
-		const struct nlattr *a;
-
-		/* CTA_IP_V4_* and CTA_IP_V6_* rows lead to the same field. */
-		if (HAS(ct, p->field))
-			continue;
-		a = walk_to(&w, p->attr, p->depth);
-		if (a == NULL)
-			continue;
-		r = field_read(ct, p->field, a);
-		if (r < 0)
-			return r;
-		SET_HAS(ct, p->field);
-	}
+	r = nest_parse(&w, ct, 0, all);
+	if (r < 0)
+		return r;
 	if ((ct->has & schema_ct.required) != schema_ct.required)
 		return -EBADMSG;
 
