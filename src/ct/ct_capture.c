@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An event takes 700 to 1300 bytes of it (the kernel charges a whole skb each, against the double of
- * what is asked for), so 32 MiB are some 60 000: a second of 20 000 sessions of three events. It is
- * memory only while it is used. Who may not exceed net.core.rmem_max gets that. */
+/* An event takes 700 to 1300 bytes of it (the kernel charges a whole skb each, against the double
+ * of what is asked for), so 32 MiB are some 60 000: a second of 20 000 sessions of three events. It
+ * is memory only while it is used. Who may not exceed net.core.rmem_max gets that. */
 #define RCVBUF_BYTES     (32u << 20)
 #define RCVBUF_MAX_BYTES (256u << 20)
 

@@ -131,8 +131,8 @@ static int64_t count_by_request(void)
 	return r < 0 ? r : answer.entries;
 }
 
-/* A request waits for nfnetlink's mutex, which `conntrack -F` holds for seconds. The sysctl takes no
- * lock; /proc/sys/net is that of the reader's namespace. Old kernels hide it from containers. */
+/* A request waits for nfnetlink's mutex, which `conntrack -F` holds for seconds. The sysctl takes
+ * no lock; /proc/sys/net is that of the reader's namespace. Old kernels hide it from containers. */
 int64_t ct_count(void)
 {
 	char text[24] = "";

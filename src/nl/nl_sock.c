@@ -166,9 +166,8 @@ static enum heard read_news(struct nl_sock *sock)
 static void pause_after(struct nl_sock *sock, enum heard heard)
 {
 	watch_set_events(sock->watch, 0);
-	timer_set(sock->pause, heard == HEARD_PART ?
-				       MONO_ZERO :
-				       mono_add(loop_now(sock->loop), sock->pause_ns));
+	timer_set(sock->pause,
+		  heard == HEARD_PART ? MONO_ZERO : mono_add(loop_now(sock->loop), sock->pause_ns));
 }
 
 static void sock_on_readable(void *arg, unsigned events)
@@ -203,7 +202,7 @@ int nl_sock_set_group(struct nl_sock *sock, unsigned group, bool is_member)
 	return 0;
 }
 
-/* Multicasts pass the socket filter before they are queued (netlink_broadcast: do_one_broadcast()). */
+/* Multicasts pass the socket filter before they are queued: do_one_broadcast() in the kernel. */
 int nl_sock_ignore(struct nl_sock *sock, const uint32_t *portids, unsigned count)
 {
 	struct sock_filter code[NL_IGNORE_MAX + 3];

@@ -35,7 +35,7 @@ struct box {
 	unsigned news;
 	unsigned dumped;
 	unsigned done;
-	int64_t pause_ns; /* of the socket that is opened next */
+	int64_t pause_ns;     /* of the socket that is opened next */
 	unsigned close_after; /* close (or cancel) at this many calls; 0: never */
 };
 
