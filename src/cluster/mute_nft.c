@@ -6,6 +6,10 @@
  * other than tc). The table belongs to nobody (no owner flag), so it outlives the daemon.
  *
  * Set-up goes through libnftables as text; grants are one prebuilt batch on a socket kept open.
+ * A transaction that deletes an element is cleaned up an RCU grace period later, and whoever
+ * closes a netfilter socket meanwhile (`conntrack -L`, our own reports) waits for that with the
+ * lock of every transaction in hand: 0.1-6 s where processors are busy. So a takeover deletes
+ * nothing, and renewals do not where the kernel can do without (6.12).
  * The kernel counts timeouts in jiffies from the start of the current one, rounded down, so a
  * lease ends up to two jiffies early and never late.
  */
@@ -26,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 
 enum {
 	GRANT_TRIES = 3,
@@ -40,9 +45,12 @@ struct mute_nft {
 	struct mnl_socket *socket;
 	uint32_t seq;
 	int64_t jiffy_ns;
-	struct mute_nft_batch grant;
-	struct mute_nft_batch revoke;
+	struct mute_nft_batch batches[MUTE_NFT_DEEDS];
 	struct mute_adopted adopted;
+	bool can_renew;
+	/* What the set holds, as far as we know. */
+	enum { LEASE_ANY, LEASE_NONE, LEASE_OF_TERM } lease;
+	uint64_t term;
 };
 
 /* Which of the two chains of one interface are there, and how many others. */
@@ -210,9 +218,10 @@ static int send_batch(struct mute_nft *nft, struct mute_nft_batch *batch, uint64
 	}
 }
 
-static int send_or_rebuild(struct mute_nft *nft, struct mute_nft_batch *batch, uint64_t timeout_ms,
+static int send_or_rebuild(struct mute_nft *nft, enum mute_nft_deed deed, uint64_t timeout_ms,
 			   uint64_t term)
 {
+	struct mute_nft_batch *batch = &nft->batches[deed];
 	int r = send_batch(nft, batch, timeout_ms, term);
 
 	if (r != -ENOENT)
@@ -225,8 +234,32 @@ static int send_or_rebuild(struct mute_nft *nft, struct mute_nft_batch *batch, u
 static int nft_revoke(void *state, uint64_t term)
 {
 	struct mute_nft *nft = state;
+	int r;
 
-	return send_or_rebuild(nft, &nft->revoke, 0, term);
+	if (nft->lease == LEASE_NONE)
+		return 0;
+	r = send_or_rebuild(nft, MUTE_NFT_REVOKE, 0, term);
+	nft->lease = r < 0 ? LEASE_ANY : LEASE_NONE;
+	return r;
+}
+
+/* Sends the deed that deletes nothing where there is one. */
+static int put_lease(struct mute_nft *nft, uint64_t timeout_ms, uint64_t term)
+{
+	enum mute_nft_deed deed = MUTE_NFT_GRANT;
+	int r;
+
+	if (nft->lease == LEASE_NONE)
+		deed = MUTE_NFT_ADD;
+	else if (nft->lease == LEASE_OF_TERM && nft->term == term && nft->can_renew)
+		deed = timeout_ms ? MUTE_NFT_RENEW : MUTE_NFT_ADD;
+	nft->lease = LEASE_ANY;
+	r = send_or_rebuild(nft, deed, timeout_ms, term);
+	if (r < 0)
+		return r;
+	nft->lease = LEASE_OF_TERM;
+	nft->term = term;
+	return 0;
 }
 
 static int nft_grant(void *state, mono_t deadline, uint64_t term)
@@ -234,7 +267,7 @@ static int nft_grant(void *state, mono_t deadline, uint64_t term)
 	struct mute_nft *nft = state;
 
 	if (deadline.ns == MONO_NEVER.ns)
-		return send_or_rebuild(nft, &nft->grant, 0, term);
+		return put_lease(nft, 0, term);
 	/* The kernel knows no absolute time here, so a freeze between reading the clock and its
 	 * answer would lengthen the lease: look again afterwards, and say it again if so. */
 	for (unsigned i = 0; i < GRANT_TRIES; i++) {
@@ -244,7 +277,7 @@ static int nft_grant(void *state, mono_t deadline, uint64_t term)
 
 		if (left_ns < nft->jiffy_ns + MS(1)) /* less than a jiffy is rounded up to one */
 			return nft_revoke(nft, term);
-		r = send_or_rebuild(nft, &nft->grant, (uint64_t)(left_ns / MS(1)), term);
+		r = put_lease(nft, (uint64_t)(left_ns / MS(1)), term);
 		if (r < 0)
 			return r;
 		if (mono_sub(mono_read(), before) <= GRANT_SLACK_NS)
@@ -252,6 +285,16 @@ static int nft_grant(void *state, mono_t deadline, uint64_t term)
 	}
 	(void)nft_revoke(nft, term);
 	return -ETIME;
+}
+
+/* NFT_TRANS_UPD_EXPIRATION came with Linux 6.12; before, the kernel takes it and does nothing. */
+static bool can_renew(void)
+{
+	struct utsname uts;
+	unsigned major, minor;
+
+	return uname(&uts) == 0 && sscanf(uts.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 12));
 }
 
 static void lease_on_msg(void *arg, const struct nlmsghdr *nlh)
@@ -285,8 +328,9 @@ static int nft_open(const struct mute_ifaces *ifaces, void **ret_state)
 	}
 	clock_getres(CLOCK_MONOTONIC_COARSE, &jiffy); /* ticks once a jiffy */
 	nft->jiffy_ns = jiffy.tv_sec * SEC(1) + jiffy.tv_nsec;
-	mute_nft_batch_build(&nft->grant, false);
-	mute_nft_batch_build(&nft->revoke, true);
+	for (unsigned i = 0; i < MUTE_NFT_DEEDS; i++)
+		mute_nft_batch_build(&nft->batches[i], i);
+	nft->can_renew = can_renew();
 	nft->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 	if (!nft->socket || mnl_socket_bind(nft->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
 		r = -errno;
@@ -298,6 +342,7 @@ static int nft_open(const struct mute_ifaces *ifaces, void **ret_state)
 	r = nl_talk(NETLINK_NETFILTER, mute_nft_get_lease(buffer), lease_on_msg, &lease);
 	if (r < 0)
 		goto fail;
+	nft->lease = lease.is_there ? LEASE_ANY : LEASE_NONE;
 	nft->adopted.is_forwarding = lease.is_there && !lease.is_bounded;
 	nft->adopted.term = lease.term;
 	*ret_state = nft;

@@ -62,7 +62,7 @@ static size_t put_comment(struct nlmsghdr *nlh)
 }
 
 static void batch_put_elem(struct mute_nft_batch *batch, unsigned message, uint16_t flags,
-			   bool is_lease)
+			   bool is_lease, bool is_renewal)
 {
 	struct nlmsghdr *nlh =
 		put_nfnl(batch_tail(batch), nft_type(message), flags, NFPROTO_NETDEV, 0);
@@ -80,19 +80,27 @@ static void batch_put_elem(struct mute_nft_batch *batch, unsigned message, uint1
 		mnl_attr_put_u64(nlh, NFTA_SET_ELEM_TIMEOUT, 0);
 		batch->timeout_at = batch->len + nlh->nlmsg_len - sizeof(uint64_t);
 	}
+	if (is_renewal) { /* an equal timeout alone would change nothing */
+		mnl_attr_put_u64(nlh, NFTA_SET_ELEM_EXPIRATION, 0);
+		batch->left_at = batch->len + nlh->nlmsg_len - sizeof(uint64_t);
+	}
 	mnl_attr_nest_end(nlh, elem);
 	mnl_attr_nest_end(nlh, list);
 	batch->len += nlh->nlmsg_len;
 }
 
-void mute_nft_batch_build(struct mute_nft_batch *batch, bool is_revoke)
+void mute_nft_batch_build(struct mute_nft_batch *batch, enum mute_nft_deed deed)
 {
 	*batch = (struct mute_nft_batch){0};
 	batch_put_mark(batch, NFNL_MSG_BATCH_BEGIN);
-	batch_put_elem(batch, NFT_MSG_NEWSETELEM, NLM_F_CREATE, false);
-	batch_put_elem(batch, NFT_MSG_DELSETELEM, is_revoke ? NLM_F_ACK : 0, false);
-	if (!is_revoke)
-		batch_put_elem(batch, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_ACK, true);
+	if (deed == MUTE_NFT_GRANT || deed == MUTE_NFT_REVOKE) {
+		batch_put_elem(batch, NFT_MSG_NEWSETELEM, NLM_F_CREATE, false, false);
+		batch_put_elem(batch, NFT_MSG_DELSETELEM, deed == MUTE_NFT_REVOKE ? NLM_F_ACK : 0,
+			       false, false);
+	}
+	if (deed != MUTE_NFT_REVOKE)
+		batch_put_elem(batch, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_ACK, true,
+			       deed == MUTE_NFT_RENEW);
 	batch_put_mark(batch, NFNL_MSG_BATCH_END);
 }
 
@@ -112,6 +120,8 @@ void mute_nft_batch_set(struct mute_nft_batch *batch, uint32_t seq, uint64_t tim
 		memcpy(batch->bytes + batch->timeout_at, &timeout_be, sizeof(timeout_be));
 		snprintf(digits, sizeof(digits), "%0*" PRIu64, TERM_DIGITS, term);
 		memcpy(batch->bytes + batch->term_at, digits, TERM_DIGITS);
+		if (batch->left_at)
+			memcpy(batch->bytes + batch->left_at, &timeout_be, sizeof(timeout_be));
 	}
 }
 

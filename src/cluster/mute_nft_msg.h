@@ -19,6 +19,7 @@ struct mute_nft_batch {
 	_Alignas(8) uint8_t bytes[1024];
 	size_t len;
 	size_t timeout_at; /* offset of the 64-bit timeout; 0: the batch has none */
+	size_t left_at;    /* the same for what is left of it, where that is said */
 	size_t term_at;    /* offset of the TERM_DIGITS of the comment */
 };
 
@@ -28,10 +29,13 @@ struct mute_nft_lease {
 	uint64_t term;
 };
 
-/* Adds (whatever was there), deletes, and unless `is_revoke` adds the element: a plain add would
- * leave an existing element's timeout as it is before Linux 6.12, a plain delete would fail when
- * the element has expired. */
-void mute_nft_batch_build(struct mute_nft_batch *batch, bool is_revoke);
+/* GRANT and REVOKE add (whatever was there) and delete, GRANT then adds the element: a plain add
+ * would leave an existing element's timeout as it is, a plain delete would fail when the element
+ * has expired. Where nothing is there, or a lease of the same term and Linux 6.12, ADD does as
+ * well and RENEW for a bounded lease: neither deletes anything. */
+enum mute_nft_deed { MUTE_NFT_GRANT, MUTE_NFT_ADD, MUTE_NFT_RENEW, MUTE_NFT_REVOKE };
+enum { MUTE_NFT_DEEDS = MUTE_NFT_REVOKE + 1 };
+void mute_nft_batch_build(struct mute_nft_batch *batch, enum mute_nft_deed deed);
 /* timeout_ms 0: never expires. */
 void mute_nft_batch_set(struct mute_nft_batch *batch, uint32_t seq, uint64_t timeout_ms,
 			uint64_t term);
