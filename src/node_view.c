@@ -221,6 +221,7 @@ static void view_counts(const struct sync_state *s, struct sync_view *v)
 	v->gaps = n->gaps;
 	v->resends = n->resends;
 	v->walks = n->walks_served + n->walks_taken;
+	v->ranges = n->ranges_differing;
 	v->put_back = n->put_back;
 	v->dumps = n->dumps;
 	v->deletes_parked = n->deletes_parked;

@@ -96,11 +96,12 @@ static void show_kernel(struct render *r, const struct sync_view *v)
 	       V_NUMBER("deleted", v->deleted), V_NUMBER("timeouts", v->timeouts),
 	       V_NUMBER("inject_failed", v->inject_failed));
 	RENDER(r,
-	       "repair: gaps={gaps}, resends={resends}, walks={walks}, put_back={put_back}, "
+	       "repair: gaps={gaps}, resends={resends}, walks={walks}, ranges={ranges}, put_back={put_back}, "
 	       "dumps={dumps}, deletes_parked={deletes_parked}:{deletes_discarded}\n"
 	       "merge: offered={offered}, taken={merged}, kept={merge_kept}\n",
 	       V_NUMBER("gaps", v->gaps), V_NUMBER("resends", v->resends),
-	       V_NUMBER("walks", v->walks), V_NUMBER("put_back", v->put_back),
+	       V_NUMBER("walks", v->walks), V_NUMBER("ranges", v->ranges),
+	       V_NUMBER("put_back", v->put_back),
 	       V_NUMBER("dumps", v->dumps), V_NUMBER("deletes_parked", v->deletes_parked),
 	       V_NUMBER("deletes_discarded", v->deletes_discarded),
 	       V_NUMBER("offered", v->offered), V_NUMBER("merged", v->merged),

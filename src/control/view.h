@@ -158,7 +158,7 @@ struct sync_view {
 	struct named_count filter[SYNC_FILTER_MAX];
 	uint64_t events, events_own, events_unparsed, overruns;      /* capture */
 	uint64_t created, updated, deleted, timeouts, inject_failed; /* inject */
-	uint64_t gaps, resends, walks, put_back, dumps;              /* repair */
+	uint64_t gaps, resends, walks, ranges, put_back, dumps;      /* repair */
 	uint64_t deletes_parked, deletes_discarded;
 	uint64_t offered, merged, merge_kept;                        /* after a split */
 };

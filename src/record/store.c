@@ -22,6 +22,7 @@ struct store {
 	size_t max;
 	size_t entry_bytes;
 	uint64_t digest;
+	uint64_t ranges[STORE_RANGES];
 	uint64_t head;
 	struct list by_version;
 	struct store_entry *placed;  /* last one placed below the head, where a walk goes on */
@@ -40,6 +41,43 @@ static uint64_t keyed_hash(const uint8_t key[16], const void *data, size_t len)
 static uint64_t key_hash(const struct store *store, const void *key, size_t len)
 {
 	return keyed_hash(store->keys.hash, key, len) >> 4;
+}
+
+/* Members agree on it, so it is not keyed by the process; nor is it secret: whoever aims at one range
+ * makes repairs coarser, nothing else. */
+unsigned store_range_of(const struct store_entry *entry)
+{
+	const uint8_t *at = entry->bytes + entry->key_at, *end = at + entry->key_len;
+	uint64_t mix = 0;
+
+	for (; at < end; at += 8) {
+		uint8_t word[8] = { 0 };
+
+		memcpy(word, at, end - at < 8 ? (size_t)(end - at) : 8);
+		for (unsigned i = 0; i < 8; i++)
+			mix ^= (uint64_t)word[i] << 8 * i; /* one load where bytes lie that way */
+		mix *= UINT64_C(0x9e3779b97f4a7c15);
+		mix ^= mix >> 29;
+	}
+	return (unsigned)(mix * UINT64_C(0xbf58476d1ce4e5b9) >> 54);
+}
+
+/* Takes an entry's share out of the digests, or puts it in. */
+static void digest_sub(struct store *store, const struct store_entry *entry)
+{
+	store->digest -= entry->digest;
+	store->ranges[store_range_of(entry)] -= entry->digest;
+}
+
+static void digest_add(struct store *store, const struct store_entry *entry)
+{
+	store->digest += entry->digest;
+	store->ranges[store_range_of(entry)] += entry->digest;
+}
+
+uint64_t store_range_digest(const struct store *store, unsigned range)
+{
+	return store->ranges[range % STORE_RANGES];
 }
 
 static struct store_node *node_of(struct list *link)
@@ -293,7 +331,7 @@ int store_put(struct store *store, const void *obj, uint64_t version,
 	key_len = encode_key(store, obj, key, sizeof(key), &key_bytes_at) - key_bytes_at;
 	if (old) {
 		take_out(store, old);
-		store->digest -= old->digest;
+		digest_sub(store, old);
 		if (old->flags & ENTRY_TOMB) {
 			store->tombs--;
 			store->live++;
@@ -322,7 +360,7 @@ int store_put(struct store *store, const void *obj, uint64_t version,
 	entry->key_at = (uint8_t)varint_size(mask_of(obj));
 	entry->key_len = (uint8_t)key_len;
 	entry->digest = digest_of(store, obj);
-	store->digest += entry->digest;
+	digest_add(store, entry);
 	set_version(store, entry, version);
 	if (store->live + store->tombs > store->bucket_count)
 		grow(store);
@@ -343,7 +381,7 @@ void store_remove(struct store *store, struct store_entry *entry, uint64_t versi
 		store->live--;
 		store->tombs++;
 	}
-	store->digest -= entry->digest;
+	digest_sub(store, entry);
 	entry->digest = 0;
 	entry->flags = ENTRY_TOMB;
 	store->entry_bytes -= entry->len;
@@ -359,7 +397,7 @@ void store_drop(struct store *store, struct store_entry *entry)
 {
 	unchain(store, entry);
 	take_out(store, entry);
-	store->digest -= entry->digest;
+	digest_sub(store, entry);
 	if (entry->flags & ENTRY_TOMB)
 		store->tombs--;
 	else

@@ -9,6 +9,9 @@
  * The digest is the sum, modulo 2^64, of a keyed hash of every live record's key and state
  * fields (schema.digested: not of timing). Two stores with equal count and digest hold equal sessions.
  *
+ * The key space has STORE_RANGES ranges, the same on every member, each with a digest of its own,
+ * so that two stores which differ find out where.
+ *
  * Pure: no I/O, no clock. Allocates one block per entry; the number of entries is capped.
  */
 #ifndef FK_RECORD_STORE_H
@@ -30,6 +33,9 @@ enum {
 	ENTRY_SILENT = 1 << 6,    /* known from a dump only: it may raise no events at all */
 	ENTRY_OWN = 1 << 7,       /* forwarded by this kernel in the reign that ended (sync/merge.c) */
 };
+
+/* 8 bytes of digest each: 8 KiB, and a table of a million differs by a thousand records or more. */
+enum { STORE_RANGES = 1024 };
 
 /* The head of list nodes; a cursor is a node too, with version STORE_IS_CURSOR. */
 struct store_node {
@@ -76,6 +82,9 @@ const struct schema *store_key_schema(const struct store *store);
 size_t store_live(const struct store *store);
 size_t store_tombs(const struct store *store);
 uint64_t store_digest(const struct store *store);
+/* Digest of a range, 0 .. STORE_RANGES - 1, and the range of an entry's key. */
+uint64_t store_range_digest(const struct store *store, unsigned range);
+unsigned store_range_of(const struct store_entry *entry);
 uint64_t store_head(const struct store *store); /* newest version ever put */
 size_t store_bytes(const struct store *store);  /* memory in use */
 

@@ -167,10 +167,29 @@ static void store_digest_depends_on_content_only(void **state)
 	assert_int_not_equal(store_digest(a), store_digest(b));
 	store_remove(b, find(b, 900), ++version);
 	assert_int_equal(store_digest(a), store_digest(b));
+	for (unsigned r = 0; r < STORE_RANGES; r++)
+		assert_int_equal(store_range_digest(a, r), store_range_digest(b, r));
 	put(b, 250, 251, ++version);
 	assert_int_not_equal(store_digest(a), store_digest(b));
+	for (unsigned r = 0; r < STORE_RANGES; r++) /* that range differs, and no other */
+		assert_int_equal(store_range_digest(a, r) != store_range_digest(b, r),
+				 r == store_range_of(find(a, 250)));
 	store_free(a);
 	store_free(b);
+}
+
+/* Clients behind one translation, one port after the other: every range gets its part. */
+static void ranges_are_of_like_size(void **state)
+{
+	struct store *store = store_new(&schema_ct, &keys, 100000);
+	unsigned count[STORE_RANGES] = { 0 };
+
+	(void)state;
+	for (uint32_t id = 0; id < 50 * STORE_RANGES; id++)
+		count[store_range_of(put(store, id, 1, id + 1))]++;
+	for (unsigned r = 0; r < STORE_RANGES; r++)
+		assert_in_range(count[r], 15, 100);
+	store_free(store);
 }
 
 static void store_refuses_beyond_its_cap(void **state)
@@ -391,6 +410,8 @@ static void check_all(struct store *store, const struct model *m)
 		put(again, id, m->life[id], id + 1);
 	}
 	assert_int_equal(store_digest(again), store_digest(store));
+	for (unsigned r = 0; r < STORE_RANGES; r++)
+		assert_int_equal(store_range_digest(again, r), store_range_digest(store, r));
 	store_free(again);
 }
 
@@ -495,6 +516,7 @@ int main(void)
 		cmocka_unit_test(store_keeps_keys_apart),
 		cmocka_unit_test(store_tombstones_keep_the_key_only),
 		cmocka_unit_test(store_digest_depends_on_content_only),
+		cmocka_unit_test(ranges_are_of_like_size),
 		cmocka_unit_test(store_refuses_beyond_its_cap),
 		cmocka_unit_test(cursor_sees_each_change_once),
 		cmocka_unit_test(cursors_seek_and_join),

@@ -41,7 +41,8 @@ static void ask_walk(struct sync *s, mono_t now)
 	s->cursor = 0;
 	s->stamp++;
 	s->stats.walks_taken++;
-	s->want = SYNC_WANT_ALL;
+	ranges_begin(s, now);
+	s->want = ranges_want(s, now);
 	s->asked_at = MONO_ZERO;
 	if (s->is_proven) {
 		s->is_proven = false;
@@ -143,7 +144,7 @@ static void sweep_unconfirmed(struct sync *s, mono_t now)
 {
 	for (struct store_entry *e = store_first(s->store), *next; e; e = next) {
 		next = store_after(s->store, e);
-		if (e->stamp == s->stamp || (e->flags & ENTRY_TOMB))
+		if (e->stamp == s->stamp || (e->flags & ENTRY_TOMB) || !ranges_is_walked(s, e))
 			continue;
 		merge_unconfirmed(s, e);
 		apply_forget(s, now, e);
@@ -167,6 +168,7 @@ static void prove(struct sync *s, mono_t now, const struct sync_data *head)
 	s->proven_at = now;
 	s->knows_all = true;
 	s->reign.is_used = false;
+	s->ranges.in_vain = 0;
 	s->walk_pause_ns = WALK_PAUSE_NS;
 	if (!s->is_proven) {
 		s->is_proven = true;
@@ -230,9 +232,13 @@ enum drop_reason inbox_on_data(struct sync *s, mono_t now, const struct sync_dat
 		s->want = SYNC_WANT_NEXT;
 		return DROP_GAP;
 	}
+	if (HAS(head, SYNC_DATA_END) && (head->end < head->prev || head->end > head->head))
+		return DROP_RANGE;
 	reason = take_records(s, now, head->prev, records);
 	if (reason)
 		return reason;
+	if (HAS(head, SYNC_DATA_END) && head->end > s->cursor)
+		s->cursor = head->end;
 	s->want = SYNC_WANT_NOTHING;
 	s->progress_at = now;
 	s->frames_unacked++;
@@ -251,8 +257,14 @@ static void say_ack(struct sync *s, mono_t now)
 {
 	struct sync_ack ack = { .term = s->term, .cursor = s->is_synced ? s->cursor : 0,
 				.want = (uint8_t)s->want };
-	struct wbuf *w = s->ops->frame_begin(s->arg);
+	struct wbuf *w;
 
+	if (s->want == SYNC_WANT_ALL && s->ranges.state == RANGES_KNOWN) {
+		if (!ranges_say_want(s))
+			return;
+		ack.want = SYNC_WANT_NOTHING;
+	}
+	w = s->ops->frame_begin(s->arg);
 	if (!w)
 		return;
 	SET_HAS(&ack, SYNC_ACK_TERM);
@@ -288,7 +300,7 @@ void inbox_step(struct sync *s, mono_t now, mono_t *wake)
 	if (!s->is_synced)
 		ask_walk(s, now);
 	if (s->is_walking && !s->has_walk_frame)
-		s->want = SYNC_WANT_ALL;
+		s->want = ranges_want(s, now);
 	if (!s->is_synced)
 		sync_wake(wake, mono_add(s->walk_asked_at, s->walk_pause_ns));
 	/* A walk or a gap whose answer was lost is asked for again. */

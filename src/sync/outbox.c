@@ -9,9 +9,12 @@
 #include <string.h>
 
 /* A frame: u16 length of the records, the records, then the sync_data head to its end. */
-enum { RECORDS_LEN_BYTES = 2, HEAD_ROOM = 96, RECORD_ROOM = 10 + 1 + 3 };
+enum { RECORDS_LEN_BYTES = 2, HEAD_ROOM = 106, RECORD_ROOM = 10 + 1 + 3 };
 
-static void put_head(struct sync *s, struct wbuf *w, uint64_t prev, bool is_at_head,
+/* So many records a frame may pass by, so that a turn stays short. */
+enum { LEFT_OUT_PER_FRAME = 1024 };
+
+static void put_head(struct sync *s, struct wbuf *w, uint64_t prev, uint64_t end, bool is_at_head,
 		     const struct sync_peer *to)
 {
 	struct sync_data head = { .term = s->term, .prev = prev, .head = store_head(s->store) };
@@ -24,6 +27,10 @@ static void put_head(struct sync *s, struct wbuf *w, uint64_t prev, bool is_at_h
 		head.digest = store_digest(s->store);
 		SET_HAS(&head, SYNC_DATA_COUNT);
 		SET_HAS(&head, SYNC_DATA_DIGEST);
+	}
+	if (end) {
+		head.end = end;
+		SET_HAS(&head, SYNC_DATA_END);
 	}
 	if (to) {
 		memcpy(head.to, to->serial, sizeof(head.to));
@@ -49,7 +56,9 @@ static bool say_frame(struct sync *s, mono_t now, struct store_cursor *cursor,
 		      const struct sync_peer *to)
 {
 	struct wbuf *w = s->ops->frame_begin(s->arg);
+	unsigned left_out = 0;
 	uint64_t prev = cursor->position;
+	uint64_t said = prev;
 	struct store_entry *entry;
 	uint8_t *length;
 	size_t start;
@@ -60,7 +69,14 @@ static bool say_frame(struct sync *s, mono_t now, struct store_cursor *cursor,
 	start = wbuf_len(w);
 	while ((entry = store_cursor_peek(s->store, cursor)) &&
 	       wbuf_left(w) >= (size_t)entry->len + RECORD_ROOM + HEAD_ROOM) {
-		wbuf_varint(w, entry->node.version - cursor->position);
+		if (to && ranges_is_left_out(to, entry)) {
+			store_cursor_pass(cursor, entry);
+			if (++left_out == LEFT_OUT_PER_FRAME)
+				break;
+			continue;
+		}
+		wbuf_varint(w, entry->node.version - said);
+		said = entry->node.version;
 		wbuf_u8(w, entry->flags & ENTRY_TOMB ? 1 : 0);
 		wbuf_varint(w, entry->len);
 		wbuf_bytes(w, entry->bytes, entry->len);
@@ -75,7 +91,7 @@ static bool say_frame(struct sync *s, mono_t now, struct store_cursor *cursor,
 	if (!entry)
 		cursor->position = store_head(s->store);
 	/* Before our own table is read nobody may call itself equal to it. */
-	put_head(s, w, prev, !entry && s->is_complete, to);
+	put_head(s, w, prev, left_out ? cursor->position : 0, !entry && s->is_complete, to);
 	s->ops->frame_end(s->arg, SYNC_TYPE_DATA);
 	s->stats.frames_sent++;
 	if (!to)
@@ -121,6 +137,9 @@ static void begin_peer(struct sync_peer *p, mono_t now)
 	p->proven_at = MONO_ZERO;
 	p->progress_at = now;
 	p->offers = 0;
+	p->is_ranges_due = false;
+	p->has_ranges = false;
+	p->range_walk = 0;
 	p->offer_run = 0;
 	p->offer_done = 0;
 	p->is_merge_due = false;
@@ -184,7 +203,7 @@ enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
 		return DROP_UNKNOWN_SENDER;
 	if (ack->proven_ms > (uint64_t)INT32_MAX)
 		return DROP_RANGE;
-	if (ack->cursor > store_head(s->store) || ack->want > SYNC_WANT_ALL)
+	if (ack->cursor > store_head(s->store) || ack->want > SYNC_WANT_RANGES)
 		return DROP_RANGE;
 	is_again = mono_sub(now, p->rewound_at) < ASK_NS;
 	p->heard_at = now;
@@ -194,6 +213,8 @@ enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
 		p->in_flight = 0;
 	}
 	p->acked = ack->cursor;
+	if (p->acked >= p->range_head)
+		p->has_ranges = false;
 	p->offers = HAS(ack, SYNC_ACK_OFFERS) ? ack->offers : 0;
 	if (HAS(ack, SYNC_ACK_PROVEN)) {
 		p->proven = ack->proven;
@@ -202,11 +223,41 @@ enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
 	if (ack->want == SYNC_WANT_ALL && (ack->walk != p->walk || !is_again)) {
 		s->stats.walks_served += ack->walk != p->walk;
 		p->walk = ack->walk;
+		p->has_ranges = false;
 		rewind_peer(s, p, now, 0);
+	} else if (ack->want == SYNC_WANT_RANGES) {
+		p->is_ranges_due = true;
+		p->asked_walk = ack->walk;
 	} else if (ack->want == SYNC_WANT_NEXT && (p->is_joined || !is_again)) {
 		s->stats.resends++;
 		rewind_peer(s, p, now, ack->cursor);
 	}
+	return DROP_NONE;
+}
+
+enum drop_reason outbox_on_want_ranges(struct sync *s, mono_t now, const char *from,
+				       const struct sync_want_ranges *want, struct rbuf *set)
+{
+	struct sync_peer *p = outbox_peer(s, from);
+
+	if (s->role != SYNC_PRIMARY)
+		return DROP_NONE; /* broadcast: only the primary listens */
+	if (want->term != s->term)
+		return DROP_STALE_TERM;
+	if (!p)
+		return DROP_UNKNOWN_SENDER;
+	if (rbuf_left(set) != sizeof(p->ranges))
+		return DROP_RANGE;
+	/* Another walk's set means another head. */
+	if (want->walk != p->range_walk)
+		return DROP_STALE_VERSION;
+	if (want->walk == p->walk && mono_sub(now, p->rewound_at) < ASK_NS)
+		return DROP_NONE;
+	s->stats.walks_served += want->walk != p->walk;
+	p->walk = want->walk;
+	p->has_ranges = true;
+	rbuf_bytes(set, p->ranges, sizeof(p->ranges));
+	rewind_peer(s, p, now, 0);
 	return DROP_NONE;
 }
 
@@ -307,6 +358,11 @@ void outbox_step(struct sync *s, mono_t now, mono_t *wake)
 	}
 	say_group(s, now, wake);
 	merge_ack_step(s, now, wake);
+	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+		if (s->peers[i].is_used && s->peers[i].is_ranges_due) {
+			s->peers[i].is_ranges_due = false;
+			ranges_say(s, &s->peers[i], s->peers[i].asked_walk);
+		}
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
 		if (s->peers[i].is_used && !s->peers[i].is_joined)
 			say_peer(s, &s->peers[i], now, wake);

@@ -220,66 +220,6 @@ void sync_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie,
 	apply_on_verdict(s, now, op, cookie, error);
 }
 
-static enum drop_reason on_data(struct sync *s, mono_t now, const char *from, struct rbuf *payload)
-{
-	uint16_t len = rbuf_be16(payload);
-	struct rbuf records = rbuf_cut(payload, len);
-	struct sync_data head;
-	enum drop_reason reason;
-
-	if (payload->failed)
-		return DROP_TRUNCATED;
-	reason = codec_decode(&schema_sync_data, payload, &head);
-	if (reason)
-		return reason;
-	if (s->role != SYNC_SECONDARY || strcmp(from, s->primary) != 0)
-		return DROP_NOT_PRIMARY;
-	if (head.term != s->term)
-		return DROP_STALE_TERM;
-	return inbox_on_data(s, now, &head, &records);
-}
-
-static enum drop_reason on_offer(struct sync *s, mono_t now, const char *from, struct rbuf *payload)
-{
-	uint16_t len = rbuf_be16(payload);
-	struct rbuf records = rbuf_cut(payload, len);
-	struct sync_offer head;
-	enum drop_reason reason;
-
-	if (payload->failed)
-		return DROP_TRUNCATED;
-	reason = codec_decode(&schema_sync_offer, payload, &head);
-	return reason ? reason : merge_on_offer(s, now, from, &head, &records);
-}
-
-enum drop_reason sync_on_message(struct sync *s, mono_t now, const char *from, uint8_t type,
-				 struct rbuf *payload)
-{
-	enum drop_reason reason = DROP_TYPE;
-	struct sync_merged merged;
-	struct sync_ack ack;
-
-	if (!s->config.is_enabled)
-		return DROP_NONE;
-	if (type == SYNC_TYPE_DATA) {
-		reason = on_data(s, now, from, payload);
-	} else if (type == SYNC_TYPE_OFFER) {
-		reason = on_offer(s, now, from, payload);
-	} else if (type == SYNC_TYPE_MERGED) {
-		reason = codec_decode(&schema_sync_merged, payload, &merged);
-		if (!reason && s->role == SYNC_SECONDARY)
-			reason = merge_on_merged(s, now, from, &merged);
-	} else if (type == SYNC_TYPE_ACK) {
-		reason = codec_decode(&schema_sync_ack, payload, &ack);
-		/* Acknowledgements are broadcast: only the primary listens. */
-		if (!reason && s->role != SYNC_PRIMARY)
-			return DROP_NONE;
-		if (!reason)
-			reason = outbox_on_ack(s, now, from, &ack);
-	}
-	return drop_count(&s->stats.drops, reason);
-}
-
 mono_t sync_step(struct sync *s, mono_t now)
 {
 	mono_t wake = MONO_NEVER;

@@ -14,7 +14,8 @@
  * a gap asks for what follows its cursor; one that is new, or whose count and digest differ at a
  * head, asks for the walk from cursor 0 under a new walk number, and drops at its end whatever the
  * walk did not confirm. Live changes and the walk are the same path. Members that catch up get
- * frames of their own (`to`) until they have reached the group's position.
+ * frames of their own (`to`) until they have reached the group's position. A member that knows part
+ * of the table walks only through the ranges of it that differ (ranges.c).
  *
  * A frame: u16 length of the records, the records, the sync_data head. Each record:
  *     varint (version - version before it), u8 op (0 put, 1 delete), varint length, codec bytes.
@@ -33,8 +34,11 @@
 
 enum sync_role { SYNC_IDLE, SYNC_SECONDARY, SYNC_PRIMARY };
 /* Message types; the same numbers as enum frame_type of wire/seal.h. */
-enum { SYNC_TYPE_DATA = 16, SYNC_TYPE_ACK = 17, SYNC_TYPE_OFFER = 19, SYNC_TYPE_MERGED = 20 };
-enum sync_want { SYNC_WANT_NOTHING, SYNC_WANT_NEXT, SYNC_WANT_ALL };
+enum {
+	SYNC_TYPE_DATA = 16, SYNC_TYPE_ACK = 17, SYNC_TYPE_OFFER = 19, SYNC_TYPE_MERGED = 20,
+	SYNC_TYPE_RANGES = 21, SYNC_TYPE_WANT_RANGES = 22,
+};
+enum sync_want { SYNC_WANT_NOTHING, SYNC_WANT_NEXT, SYNC_WANT_ALL, SYNC_WANT_RANGES };
 
 struct sync_ops {
 	/* Room for one message's payload, NULL when the link cannot take it now; then
@@ -77,6 +81,7 @@ struct sync_stats {
 	uint64_t frames_sent, frames_heard, resends, walks_served, walks_taken, gaps;
 	uint64_t filtered, unchanged, deletes_parked, deletes_discarded, put_back, table_full;
 	uint64_t digest_mismatches, dumps;
+	uint64_t ranges_differing; /* ranges walked through instead of the whole table */
 	uint64_t offered;    /* sessions of our reign told to the primary after a split */
 	uint64_t merged;     /* sessions of another reign taken */
 	uint64_t merge_kept; /* offered, but ours was the higher order */

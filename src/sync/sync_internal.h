@@ -63,6 +63,19 @@ struct sync_peer {
 	uint64_t offer_run, offer_done; /* its list of offers, and how much of it we have taken */
 	uint64_t offers;     /* of it, not taken yet, as it says */
 	bool is_merge_due;
+	bool is_ranges_due;
+	bool has_ranges;                /* its walk leaves out the others, up to range_head */
+	uint8_t ranges[STORE_RANGES / 8];
+	uint64_t asked_walk, range_walk, range_head;
+};
+
+/* Of the walk we are in: what differs. */
+struct ranges {
+	enum { RANGES_ALL, RANGES_ASKED, RANGES_KNOWN } state;
+	uint8_t heard;    /* frames of digests */
+	uint8_t wanted[STORE_RANGES / 8];
+	unsigned in_vain; /* walks since we were last equal */
+	mono_t asked_at;
 };
 
 /* Records of our last reign that the present primary may lack, until it has acknowledged all:
@@ -124,6 +137,7 @@ struct sync {
 	mono_t progress_at;       /* a frame was applied */
 	int64_t walk_pause_ns;    /* doubles while walks do not make us equal */
 	enum sync_want want;
+	struct ranges ranges;
 	unsigned frames_unacked;
 	bool is_ack_due;
 	bool is_proven;
@@ -172,6 +186,8 @@ void outbox_begin(struct sync *s, mono_t now);
 void outbox_mark(struct sync *s, mono_t now, size_t bytes);
 enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
 			       const struct sync_ack *ack);
+enum drop_reason outbox_on_want_ranges(struct sync *s, mono_t now, const char *from,
+				       const struct sync_want_ranges *want, struct rbuf *set);
 void outbox_step(struct sync *s, mono_t now, mono_t *wake);
 uint64_t outbox_acked_by_all(const struct sync *s);
 struct sync_peer *outbox_peer(struct sync *s, const char *serial);
@@ -184,7 +200,18 @@ void inbox_step(struct sync *s, mono_t now, mono_t *wake);
 
 bool inbox_is_same_nat(const struct ct *a, const struct ct *b);
 
-/* merge.c */
+/* ranges.c */
+bool ranges_has(const uint8_t *set, unsigned range);
+void ranges_begin(struct sync *s, mono_t now);
+enum sync_want ranges_want(struct sync *s, mono_t now);
+bool ranges_is_walked(const struct sync *s, const struct store_entry *entry);
+enum drop_reason ranges_on_digests(struct sync *s, const struct sync_ranges *head,
+				   struct rbuf *digests);
+bool ranges_say_want(struct sync *s);
+void ranges_say(struct sync *s, struct sync_peer *p, uint64_t walk);
+bool ranges_is_left_out(const struct sync_peer *p, const struct store_entry *entry);
+
+/* merge.c, merge_offer.c */
 void merge_begin_reign(struct sync *s);
 void merge_raise_term(struct sync *s, uint64_t old_term);
 void merge_note_followed(struct sync *s);
@@ -192,6 +219,7 @@ void merge_note_followed(struct sync *s);
 void merge_contested(struct sync *s, const struct store_entry *entry);
 /* The walk has ended without it. */
 void merge_unconfirmed(struct sync *s, const struct store_entry *entry);
+size_t merge_record_len(const struct offers *o, size_t at);
 uint64_t merge_pending(const struct sync *s);
 void merge_tell_alone(struct sync *s);
 void merge_restart(struct sync *s, mono_t now);

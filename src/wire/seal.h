@@ -38,7 +38,8 @@ enum seal_plane { SEAL_PLANE_HEARTBEAT = 1, SEAL_PLANE_SYNC = 2 };
 /* Message types, numbers for ever. */
 enum frame_type {
 	FRAME_HEARTBEAT = 1, FRAME_SYNC_DATA = 16, FRAME_SYNC_ACK = 17, FRAME_SYNC_NEIGH = 18,
-	FRAME_SYNC_OFFER = 19, FRAME_SYNC_MERGED = 20,
+	FRAME_SYNC_OFFER = 19, FRAME_SYNC_MERGED = 20, FRAME_SYNC_RANGES = 21,
+	FRAME_SYNC_WANT_RANGES = 22,
 };
 
 struct seal_key {
