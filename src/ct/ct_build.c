@@ -1,5 +1,6 @@
 /* ct_build.c: struct ct becomes the attributes of a create, update, delete or get request */
 #include "ct/ct_msg.h"
+#include "ct/ct_put.h"
 
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
@@ -43,27 +44,25 @@ static void put_icmp(struct nlmsghdr *nlh, uint8_t l4, uint16_t id, uint16_t typ
 {
 	bool is_v6 = l4 == IPPROTO_ICMPV6;
 
-	mnl_attr_put_u16(nlh, is_v6 ? CTA_PROTO_ICMPV6_ID : CTA_PROTO_ICMP_ID, htons(id));
-	mnl_attr_put_u8(nlh, is_v6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE,
-			(uint8_t)(type_code >> 8));
-	mnl_attr_put_u8(nlh, is_v6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE,
-			(uint8_t)(type_code & 0xff));
+	put_be16(nlh, is_v6 ? CTA_PROTO_ICMPV6_ID : CTA_PROTO_ICMP_ID, id);
+	put_u8(nlh, is_v6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE, (uint8_t)(type_code >> 8));
+	put_u8(nlh, is_v6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE,
+	       (uint8_t)(type_code & 0xff));
 }
 
 /* `zone`: a zone of this direction only (CTA_TUPLE_ZONE), 0 for none. */
 static void put_tuple(struct nlmsghdr *nlh, uint16_t attr, uint8_t l4, const struct ipaddr *src,
 		      const struct ipaddr *dst, uint16_t sport, uint16_t dport, uint16_t zone)
 {
-	bool is_v6 = src->family == AF_INET6;
-	struct nlattr *tuple = mnl_attr_nest_start(nlh, attr);
-	struct nlattr *part = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
+	struct nlattr *tuple = nest_start(nlh, attr);
+	struct nlattr *part = nest_start(nlh, CTA_TUPLE_IP);
 
-	mnl_attr_put(nlh, is_v6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, ipaddr_size(src), src->bytes);
-	mnl_attr_put(nlh, is_v6 ? CTA_IP_V6_DST : CTA_IP_V4_DST, ipaddr_size(dst), dst->bytes);
-	mnl_attr_nest_end(nlh, part);
+	put_addr(nlh, CTA_IP_V4_SRC, CTA_IP_V6_SRC, src);
+	put_addr(nlh, CTA_IP_V4_DST, CTA_IP_V6_DST, dst);
+	nest_end(nlh, part);
 
-	part = mnl_attr_nest_start(nlh, CTA_TUPLE_PROTO);
-	mnl_attr_put_u8(nlh, CTA_PROTO_NUM, l4);
+	part = nest_start(nlh, CTA_TUPLE_PROTO);
+	put_u8(nlh, CTA_PROTO_NUM, l4);
 	if (ct_is_icmp(l4)) {
 		/* The id counts as the source port of the original and as the destination port of
 		 * the reply direction, type and code as the other one. */
@@ -72,20 +71,20 @@ static void put_tuple(struct nlmsghdr *nlh, uint16_t attr, uint8_t l4, const str
 		else
 			put_icmp(nlh, l4, dport, sport);
 	} else if (has_ports(l4)) {
-		mnl_attr_put_u16(nlh, CTA_PROTO_SRC_PORT, htons(sport));
-		mnl_attr_put_u16(nlh, CTA_PROTO_DST_PORT, htons(dport));
+		put_be16(nlh, CTA_PROTO_SRC_PORT, sport);
+		put_be16(nlh, CTA_PROTO_DST_PORT, dport);
 	}
-	mnl_attr_nest_end(nlh, part);
+	nest_end(nlh, part);
 	if (zone != 0)
-		mnl_attr_put_u16(nlh, CTA_TUPLE_ZONE, htons(zone));
-	mnl_attr_nest_end(nlh, tuple);
+		put_be16(nlh, CTA_TUPLE_ZONE, zone);
+	nest_end(nlh, tuple);
 }
 
 /* A zone of both directions is CTA_ZONE, of one direction CTA_TUPLE_ZONE in its tuple. */
 static void put_zone(struct nlmsghdr *nlh, const struct ct *ct)
 {
 	if (ct->zone != 0 && !HAS(ct, CT_ZONE_REPLY))
-		mnl_attr_put_u16(nlh, CTA_ZONE, htons(ct->zone));
+		put_be16(nlh, CTA_ZONE, ct->zone);
 }
 
 static void put_orig(struct nlmsghdr *nlh, const struct ct *ct)
@@ -97,21 +96,18 @@ static void put_orig(struct nlmsghdr *nlh, const struct ct *ct)
 /* CTA_NAT_SRC or CTA_NAT_DST with min = max, so the kernel has nothing to choose. */
 static void put_nat(struct nlmsghdr *nlh, uint16_t attr, const struct ipaddr *addr, uint16_t port)
 {
-	bool is_v6 = addr->family == AF_INET6;
-	struct nlattr *nat = mnl_attr_nest_start(nlh, attr);
+	struct nlattr *nat = nest_start(nlh, attr);
 	struct nlattr *proto;
 
-	mnl_attr_put(nlh, is_v6 ? CTA_NAT_V6_MINIP : CTA_NAT_V4_MINIP, ipaddr_size(addr),
-		     addr->bytes);
-	mnl_attr_put(nlh, is_v6 ? CTA_NAT_V6_MAXIP : CTA_NAT_V4_MAXIP, ipaddr_size(addr),
-		     addr->bytes);
+	put_addr(nlh, CTA_NAT_V4_MINIP, CTA_NAT_V6_MINIP, addr);
+	put_addr(nlh, CTA_NAT_V4_MAXIP, CTA_NAT_V6_MAXIP, addr);
 	if (port != 0) {
-		proto = mnl_attr_nest_start(nlh, CTA_NAT_PROTO);
-		mnl_attr_put_u16(nlh, CTA_PROTONAT_PORT_MIN, htons(port));
-		mnl_attr_put_u16(nlh, CTA_PROTONAT_PORT_MAX, htons(port));
-		mnl_attr_nest_end(nlh, proto);
+		proto = nest_start(nlh, CTA_NAT_PROTO);
+		put_be16(nlh, CTA_PROTONAT_PORT_MIN, port);
+		put_be16(nlh, CTA_PROTONAT_PORT_MAX, port);
+		nest_end(nlh, proto);
 	}
-	mnl_attr_nest_end(nlh, nat);
+	nest_end(nlh, nat);
 }
 
 /* On create the reply tuple must be the untranslated one, or nf_nat_setup_info sees nothing to do
@@ -140,16 +136,16 @@ static void put_tcp_flags(struct nlmsghdr *nlh, uint16_t attr, uint8_t flags)
 	/* With mask 0, as events have it, the kernel would ignore the flags. */
 	const struct nf_ct_tcp_flags value = {.flags = flags, .mask = 0xff};
 
-	mnl_attr_put(nlh, attr, sizeof(value), &value);
+	put(nlh, attr, sizeof(value), &value);
 }
 
 /* `extra_flags`: IP_CT_TCP_FLAG_* to set besides the session's own. */
 static void put_tcp(struct nlmsghdr *nlh, const struct ct *ct, uint8_t extra_flags)
 {
-	struct nlattr *info = mnl_attr_nest_start(nlh, CTA_PROTOINFO);
-	struct nlattr *tcp = mnl_attr_nest_start(nlh, CTA_PROTOINFO_TCP);
+	struct nlattr *info = nest_start(nlh, CTA_PROTOINFO);
+	struct nlattr *tcp = nest_start(nlh, CTA_PROTOINFO_TCP);
 
-	mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_STATE, ct->tcp_state);
+	put_u8(nlh, CTA_PROTOINFO_TCP_STATE, ct->tcp_state);
 	if (HAS(ct, CT_TCP_FLAGS_ORIG))
 		put_tcp_flags(nlh, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL,
 			      ct->tcp_flags_orig | extra_flags);
@@ -158,35 +154,35 @@ static void put_tcp(struct nlmsghdr *nlh, const struct ct *ct, uint8_t extra_fla
 			      ct->tcp_flags_reply | extra_flags);
 	/* The kernel takes both or none. */
 	if (HAS(ct, CT_WSCALE_ORIG) && HAS(ct, CT_WSCALE_REPLY)) {
-		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, ct->wscale_orig);
-		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_REPLY, ct->wscale_reply);
+		put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, ct->wscale_orig);
+		put_u8(nlh, CTA_PROTOINFO_TCP_WSCALE_REPLY, ct->wscale_reply);
 	}
-	mnl_attr_nest_end(nlh, tcp);
-	mnl_attr_nest_end(nlh, info);
+	nest_end(nlh, tcp);
+	nest_end(nlh, info);
 }
 
 static void put_sctp(struct nlmsghdr *nlh, const struct ct *ct)
 {
-	struct nlattr *info = mnl_attr_nest_start(nlh, CTA_PROTOINFO);
-	struct nlattr *sctp = mnl_attr_nest_start(nlh, CTA_PROTOINFO_SCTP);
+	struct nlattr *info = nest_start(nlh, CTA_PROTOINFO);
+	struct nlattr *sctp = nest_start(nlh, CTA_PROTOINFO_SCTP);
 
 	/* nlattr_to_sctp() wants all three. */
-	mnl_attr_put_u8(nlh, CTA_PROTOINFO_SCTP_STATE, ct->sctp_state);
-	mnl_attr_put_u32(nlh, CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, htonl(ct->vtag_orig));
-	mnl_attr_put_u32(nlh, CTA_PROTOINFO_SCTP_VTAG_REPLY, htonl(ct->vtag_reply));
-	mnl_attr_nest_end(nlh, sctp);
-	mnl_attr_nest_end(nlh, info);
+	put_u8(nlh, CTA_PROTOINFO_SCTP_STATE, ct->sctp_state);
+	put_be32(nlh, CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, ct->vtag_orig);
+	put_be32(nlh, CTA_PROTOINFO_SCTP_VTAG_REPLY, ct->vtag_reply);
+	nest_end(nlh, sctp);
+	nest_end(nlh, info);
 }
 
 static void put_seqadj(struct nlmsghdr *nlh, uint16_t attr, uint32_t pos, uint32_t before,
 		       uint32_t after)
 {
-	struct nlattr *nest = mnl_attr_nest_start(nlh, attr);
+	struct nlattr *nest = nest_start(nlh, attr);
 
-	mnl_attr_put_u32(nlh, CTA_SEQADJ_CORRECTION_POS, htonl(pos));
-	mnl_attr_put_u32(nlh, CTA_SEQADJ_OFFSET_BEFORE, htonl(before));
-	mnl_attr_put_u32(nlh, CTA_SEQADJ_OFFSET_AFTER, htonl(after));
-	mnl_attr_nest_end(nlh, nest);
+	put_be32(nlh, CTA_SEQADJ_CORRECTION_POS, pos);
+	put_be32(nlh, CTA_SEQADJ_OFFSET_BEFORE, before);
+	put_be32(nlh, CTA_SEQADJ_OFFSET_AFTER, after);
+	nest_end(nlh, nest);
 }
 
 /* Everything that is said alike on create and on update. */
@@ -198,10 +194,10 @@ static void put_state(struct nlmsghdr *nlh, uint32_t copy_bit, const struct ct *
 	uint32_t status =
 		IPS_CONFIRMED | IPS_ASSURED | (ct->status & IPS_SEEN_REPLY) | extra_status;
 
-	mnl_attr_put_u32(nlh, CTA_STATUS, htonl(status));
-	mnl_attr_put_u32(nlh, CTA_MARK, htonl(ct->mark | copy_bit));
+	put_be32(nlh, CTA_STATUS, status);
+	put_be32(nlh, CTA_MARK, ct->mark | copy_bit);
 	if (HAS(ct, CT_LABELS))
-		mnl_attr_put(nlh, CTA_LABELS, sizeof(ct->labels), ct->labels);
+		put(nlh, CTA_LABELS, sizeof(ct->labels), ct->labels);
 	if (HAS(ct, CT_TCP_STATE))
 		put_tcp(nlh, ct, extra_flags);
 	else if (HAS(ct, CT_SCTP_STATE))
@@ -220,14 +216,14 @@ void ct_build_create(struct nlmsghdr *nlh, uint32_t copy_bit, const struct ct *c
 	put_orig(nlh, ct);
 	put_create_reply(nlh, ct);
 	put_zone(nlh, ct);
-	mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(hold_s));
+	put_be32(nlh, CTA_TIMEOUT, hold_s);
 	/* An injected GRE entry has proto.gre.timeout 0 and would end with its first packet. */
 	put_state(nlh, copy_bit, ct, ct->l4 == IPPROTO_GRE ? IPS_FIXED_TIMEOUT : 0, 0);
 	if (HAS(ct, CT_HELPER)) {
-		struct nlattr *help = mnl_attr_nest_start(nlh, CTA_HELP);
+		struct nlattr *help = nest_start(nlh, CTA_HELP);
 
-		mnl_attr_put_strz(nlh, CTA_HELP_NAME, ct->helper);
-		mnl_attr_nest_end(nlh, help);
+		put(nlh, CTA_HELP_NAME, strlen(ct->helper) + 1, ct->helper);
+		nest_end(nlh, help);
 	}
 }
 
@@ -243,7 +239,7 @@ void ct_build_update(struct nlmsghdr *nlh, uint32_t copy_bit, const struct ct *c
 	put_zone(nlh, ct);
 	/* A fixed timeout cannot be changed any more (EPERM), and a copy's hold is long anyway. */
 	if (ct->l4 != IPPROTO_GRE)
-		mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(CT_HOLD_S));
+		put_be32(nlh, CTA_TIMEOUT, CT_HOLD_S);
 	/* An entry this kernel once forwarded remembers its TCP window from then, and ctnetlink
 	 * cannot reset it: without BE_LIBERAL the session would be INVALID when it comes back. */
 	put_state(nlh, copy_bit, ct, 0, IP_CT_TCP_FLAG_BE_LIBERAL);
@@ -259,7 +255,7 @@ void ct_build_key(struct nlmsghdr *nlh, const struct ct *key)
 void ct_build_timeout(struct nlmsghdr *nlh, const struct ct *key, uint32_t seconds)
 {
 	ct_build_key(nlh, key);
-	mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(seconds));
+	put_be32(nlh, CTA_TIMEOUT, seconds);
 }
 
 void ct_build_dump(struct nlmsghdr *nlh)
