@@ -4,6 +4,10 @@
 . "$(dirname "$0")/lib.sh"
 
 lab_new A B
+# The fastest heartbeats are for machines that keep a real-time thread to 10 ms; here a stall of the machine
+# must not be taken for the attacker's doing.
+ha hb-interval 5
+ha hb-lost-threshold 6
 lab_hub
 carry some_flows A B
 netns_new ev
@@ -27,5 +31,5 @@ claim "the daemon of A lives" daemon_lives A
 claim "the daemon of B lives" daemon_lives B
 claim "only A forwards" forwards_alone A
 claim "sessions are still copied" eventually 5 same_sessions A B
-claim_survival "garbage on the segments" 20
+claim_survival "garbage on the segments"
 finish

@@ -4,6 +4,10 @@
 . "$(dirname "$0")/lib.sh"
 
 lab_new A B
+# The fastest heartbeats are for machines that keep a real-time thread to 10 ms; here a stall of the machine
+# must not be taken for the attacker's doing.
+ha hb-interval 5
+ha hb-lost-threshold 6
 lab_hub
 netns_new ev
 wire ev hb br-hb1 ev-hb
@@ -70,5 +74,5 @@ claim "nobody took over" test "$(takeovers A)" = "$before"
 claim "no dead session came back" not ghost B
 claim "only A forwards" forwards_alone A
 claim "sessions are still copied" eventually 8 same_sessions A B
-claim_survival "recordings on the heartbeat segment" 20
+claim_survival "recordings on the heartbeat segment"
 finish
