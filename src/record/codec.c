@@ -272,6 +272,19 @@ static enum drop_reason decode_later(const struct schema *s, unsigned first, str
 	return DROP_NONE;
 }
 
+static void encode_later(const struct schema *s, const void *obj, uint64_t later, struct wbuf *w)
+{
+	while (later && !w->failed) {
+		unsigned number = take_lowest(&later);
+		size_t before;
+
+		wbuf_varint(w, number);
+		before = wbuf_len(w);
+		encode_field(s, &s->fields[number], obj, w);
+		prefix_length(w, before);
+	}
+}
+
 void codec_encode(const struct schema *s, const void *obj, uint64_t mask, struct wbuf *w)
 {
 	unsigned first = first_version_count(s);
@@ -284,15 +297,50 @@ void codec_encode(const struct schema *s, const void *obj, uint64_t mask, struct
 	wbuf_varint(w, left);
 	while (left)
 		encode_field(s, &s->fields[take_lowest(&left)], obj, w);
-	while (later && !w->failed) {
-		unsigned number = take_lowest(&later);
-		size_t before;
+	encode_later(s, obj, later, w);
+}
 
-		wbuf_varint(w, number);
-		before = wbuf_len(w);
-		encode_field(s, &s->fields[number], obj, w);
-		prefix_length(w, before);
+static void note_skip(struct codec_parts *parts, size_t from, size_t to)
+{
+	if (parts->skip_count && parts->skip[parts->skip_count - 1].to == from) {
+		parts->skip[parts->skip_count - 1].to = to;
+		return;
 	}
+	if (parts->skip_count == sizeof(parts->skip) / sizeof(parts->skip[0])) {
+		parts->is_plain = false;
+		return;
+	}
+	parts->skip[parts->skip_count].from = from;
+	parts->skip[parts->skip_count++].to = to;
+}
+
+void codec_encode_parts(const struct schema *s, const void *obj, struct wbuf *w,
+			struct codec_parts *ret_parts)
+{
+	unsigned first = first_version_count(s);
+	size_t start = wbuf_len(w);
+	uint64_t left, later;
+
+	*ret_parts = (struct codec_parts){ .is_plain = true };
+	memcpy(&left, obj, sizeof(left));
+	left &= bits_below(s->field_count);
+	later = left & ~bits_below(first);
+	left &= bits_below(first);
+	wbuf_varint(w, left);
+	ret_parts->key_at = ret_parts->key_end = wbuf_len(w) - start;
+	while (left) {
+		unsigned number = take_lowest(&left);
+		size_t from = wbuf_len(w) - start;
+
+		encode_field(s, &s->fields[number], obj, w);
+		if (s->keys >> number & 1)
+			ret_parts->key_end = wbuf_len(w) - start;
+		if (!(s->digested >> number & 1))
+			note_skip(ret_parts, from, wbuf_len(w) - start);
+	}
+	if (later)
+		ret_parts->is_plain = false;
+	encode_later(s, obj, later, w);
 }
 
 enum drop_reason codec_decode(const struct schema *s, struct rbuf *r, void *ret_obj)

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/drop.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -55,6 +56,16 @@ struct schema {
 /* Writes the fields of `obj` that are present and in `mask` (UINT64_MAX: all). A full buffer
  * leaves w->failed set. */
 void codec_encode(const struct schema *s, const void *obj, uint64_t mask, struct wbuf *w);
+/* The same for all fields, and where parts of it are, for who keeps the bytes: key fields (they have
+ * the lowest numbers) and what is not digested. Offsets count from where `w` stood. */
+struct codec_parts {
+	size_t key_at, key_end;
+	unsigned skip_count; /* undigested stretches */
+	struct { size_t from, to; } skip[4];
+	bool is_plain; /* false: fields of later versions, or too many stretches: no skip[] */
+};
+void codec_encode_parts(const struct schema *s, const void *obj, struct wbuf *w,
+			struct codec_parts *ret_parts);
 /* Reads one object that fills `r` to its end. `ret_obj` is undefined unless DROP_NONE. */
 enum drop_reason codec_decode(const struct schema *s, struct rbuf *r, void *ret_obj);
 #endif

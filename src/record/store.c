@@ -1,8 +1,7 @@
 /* store.c: a table of records, in version order, with a running digest */
-#include "record/store.h"
+#include "record/store_impl.h"
 
 #include "base/xalloc.h"
-#include "wire/limits.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -10,24 +9,6 @@
 #include <string.h>
 
 #define FIRST_BUCKETS 1024
-
-struct store {
-	const struct schema *schema;
-	struct schema key_schema; /* the same, requiring key fields only: tombstones */
-	struct store_keys keys;
-	struct store_entry **buckets;
-	size_t bucket_count; /* power of two */
-	size_t live;
-	size_t tombs;
-	size_t max;
-	size_t entry_bytes;
-	uint64_t digest;
-	uint64_t ranges[STORE_RANGES];
-	uint64_t head;
-	struct list by_version;
-	struct store_entry *placed;  /* last one placed below the head, where a walk goes on */
-	struct store_cursor tomb_at; /* no tombstones before it */
-};
 
 static uint64_t keyed_hash(const uint8_t key[16], const void *data, size_t len)
 {
@@ -78,16 +59,6 @@ static void digest_add(struct store *store, const struct store_entry *entry)
 uint64_t store_range_digest(const struct store *store, unsigned range)
 {
 	return store->ranges[range % STORE_RANGES];
-}
-
-static struct store_node *node_of(struct list *link)
-{
-	return container_of(link, struct store_node, link);
-}
-
-static struct store_entry *entry_of(struct store_node *node)
-{
-	return container_of(node, struct store_entry, node);
 }
 
 const struct schema *store_key_schema(const struct store *store)
@@ -224,7 +195,7 @@ static bool has_key(const struct store *store, const struct store_entry *entry, 
 	       (stored_mask(entry) & store->schema->keys) == key_mask;
 }
 
-static struct store_entry *find(const struct store *store, const void *obj, uint64_t *ret_hash)
+struct store_entry *store_find(const struct store *store, const void *obj)
 {
 	uint8_t key[LIMIT_RECORD_BYTES];
 	size_t at = 0;
@@ -232,19 +203,11 @@ static struct store_entry *find(const struct store *store, const void *obj, uint
 	uint64_t hash = key_hash(store, key, len);
 	uint64_t key_mask = mask_of(obj) & store->schema->keys;
 
-	*ret_hash = hash;
 	for (struct store_entry *e = store->buckets[hash & (store->bucket_count - 1)]; e;
 	     e = e->chain)
 		if (e->hash == hash && has_key(store, e, key + at, len - at, key_mask))
 			return e;
 	return NULL;
-}
-
-struct store_entry *store_find(const struct store *store, const void *obj)
-{
-	uint64_t hash;
-
-	return find(store, obj, &hash);
 }
 
 struct store_entry *store_find_hash(const struct store *store, uint64_t hash)
@@ -265,72 +228,107 @@ static uint64_t digest_of(const struct store *store, const void *obj)
 	return keyed_hash(store->keys.digest, bytes, wbuf_len(&w));
 }
 
-/* Keeps the list in version order. Changes come at the tail. A walk over a table that is here already
- * comes in rising order from far below: searching from the tail each time would be quadratic. */
-static void place(struct store *store, struct store_entry *entry)
+/* Exactly codec_encode() of the digested fields, from the bytes of all. */
+static uint64_t digest_parts(const struct store *store, uint64_t mask, const uint8_t *bytes,
+			     size_t len, const struct codec_parts *parts)
 {
-	uint64_t version = entry->node.version;
-	struct list *at = &store->by_version;
+	uint8_t digested[LIMIT_RECORD_BYTES];
+	struct wbuf w = wbuf_of(digested, sizeof(digested));
+	size_t at = parts->key_at;
 
-	if (version < store->head && store->placed && store->placed->node.version <= version) {
-		at = store->placed->node.link.next;
-		while (at != &store->by_version && (node_of(at)->version == STORE_IS_CURSOR ||
-						    node_of(at)->version <= version))
-			at = at->next;
+	wbuf_varint(&w, mask & store->schema->digested);
+	for (unsigned i = 0; i < parts->skip_count; i++) {
+		wbuf_bytes(&w, bytes + at, parts->skip[i].from - at);
+		at = parts->skip[i].to;
 	}
-	while (at->prev != &store->by_version) {
-		struct store_node *before = node_of(at->prev);
-
-		if (before->version != STORE_IS_CURSOR && before->version <= entry->node.version)
-			break;
-		/* A cursor keeps its place right behind what it has passed. */
-		if (before->version == STORE_IS_CURSOR &&
-		    container_of(before, struct store_cursor, node)->position <
-			    entry->node.version)
-			break;
-		at = at->prev;
-	}
-	list_add_before(at, &entry->node.link);
-	if (version < store->head)
-		store->placed = entry;
+	wbuf_bytes(&w, bytes + at, len - at);
+	return keyed_hash(store->keys.digest, digested, wbuf_len(&w));
 }
 
-static void take_out(struct store *store, struct store_entry *entry)
-{
-	list_del(&entry->node.link);
-	if (store->placed == entry)
-		store->placed = NULL;
-}
-
-static void set_version(struct store *store, struct store_entry *entry, uint64_t version)
-{
-	entry->node.version = version;
-	place(store, entry);
-	store_raise_head(store, version);
-}
-
-int store_put(struct store *store, const void *obj, uint64_t version,
-	      struct store_entry **ret_entry)
+/* The key's encoding by itself has a mask of its own. */
+static uint64_t hash_parts(const struct store *store, uint64_t mask, const uint8_t *key, size_t len)
 {
 	uint8_t bytes[LIMIT_RECORD_BYTES];
-	uint8_t key[LIMIT_RECORD_BYTES];
 	struct wbuf w = wbuf_of(bytes, sizeof(bytes));
-	size_t key_bytes_at = 0;
-	size_t key_len;
-	uint64_t hash;
-	struct store_entry *old = find(store, obj, &hash);
-	struct store_entry *entry = old;
-	size_t len;
 
-	codec_encode(store->schema, obj, UINT64_MAX, &w);
+	wbuf_varint(&w, mask & store->schema->keys);
+	wbuf_bytes(&w, key, len);
+	return key_hash(store, bytes, wbuf_len(&w));
+}
+
+int store_prepare(const struct store *store, const void *obj, struct store_record *r)
+{
+	struct wbuf w = wbuf_of(r->bytes, sizeof(r->bytes));
+	struct codec_parts parts;
+
+	codec_encode_parts(store->schema, obj, &w, &parts);
 	if (w.failed)
 		return -EMSGSIZE;
+	r->len = (uint16_t)wbuf_len(&w);
+	r->key_at = (uint8_t)parts.key_at;
+	r->key_len = (uint8_t)(parts.key_end - parts.key_at);
+	r->digest = parts.is_plain ? digest_parts(store, mask_of(obj), r->bytes, r->len, &parts)
+				   : digest_of(store, obj);
+	r->hash = hash_parts(store, mask_of(obj), r->bytes + r->key_at, r->key_len);
+	return 0;
+}
+
+static uint64_t record_mask(const struct store_record *r)
+{
+	struct rbuf bytes = rbuf_of(r->bytes, r->key_at);
+
+	return rbuf_varint(&bytes);
+}
+
+struct store_entry *store_find_record(const struct store *store, const struct store_record *r)
+{
+	uint64_t key_mask = record_mask(r) & store->schema->keys;
+
+	for (struct store_entry *e = store->buckets[r->hash & (store->bucket_count - 1)]; e;
+	     e = e->chain)
+		if (e->hash == r->hash &&
+		    has_key(store, e, r->bytes + r->key_at, r->key_len, key_mask))
+			return e;
+	return NULL;
+}
+
+bool store_record_differs(const struct store_entry *entry, const struct store_record *record)
+{
+	return !entry || (entry->flags & ENTRY_TOMB) || record->digest != entry->digest;
+}
+
+/* An entry with room for `len` bytes, chained; the old one's address may change. */
+static struct store_entry *make_room(struct store *store, struct store_entry *old, uint64_t hash,
+				     size_t len)
+{
+	struct store_entry *entry = old;
+
+	if (old)
+		store->entry_bytes -= sizeof(*old) + old->len;
+	store->entry_bytes += sizeof(*entry) + len;
+	if (old && old->len >= len)
+		return old;
+	if (old)
+		unchain(store, old);
+	entry = xrealloc(old, 1, sizeof(*entry) + len);
+	if (!old) {
+		memset(entry, 0, sizeof(*entry));
+		store->live++;
+	}
+	entry->hash = hash;
+	chain(store, entry);
+	return entry;
+}
+
+int store_put_record(struct store *store, const struct store_record *record, uint64_t version,
+		     struct store_entry *old, struct store_entry **ret_entry)
+{
+	struct store_entry *entry;
+
 	if (!old && store->live + store->tombs >= store->max)
 		return -ENOSPC;
-	len = wbuf_len(&w);
-	key_len = encode_key(store, obj, key, sizeof(key), &key_bytes_at) - key_bytes_at;
 	if (old) {
-		take_out(store, old);
+		store_take_out(store, old);
 		digest_sub(store, old);
 		if (old->flags & ENTRY_TOMB) {
 			store->tombs--;
@@ -339,33 +337,30 @@ int store_put(struct store *store, const void *obj, uint64_t version,
 			old->stamp = 0;
 		}
 	}
-	if (!old || old->len < len) {
-		if (old) {
-			unchain(store, old);
-			store->entry_bytes -= sizeof(*old) + old->len;
-		}
-		entry = xrealloc(old, 1, sizeof(*entry) + len);
-		if (!old) {
-			memset(entry, 0, sizeof(*entry));
-			store->live++;
-		}
-		entry->hash = hash;
-		chain(store, entry);
-	} else {
-		store->entry_bytes -= sizeof(*old) + old->len;
-	}
-	store->entry_bytes += sizeof(*entry) + len;
-	memcpy(entry->bytes, bytes, len);
-	entry->len = (uint16_t)len;
-	entry->key_at = (uint8_t)varint_size(mask_of(obj));
-	entry->key_len = (uint8_t)key_len;
-	entry->digest = digest_of(store, obj);
+	entry = make_room(store, old, record->hash, record->len);
+	memcpy(entry->bytes, record->bytes, record->len);
+	entry->len = record->len;
+	entry->key_at = record->key_at;
+	entry->key_len = record->key_len;
+	entry->digest = record->digest;
 	digest_add(store, entry);
-	set_version(store, entry, version);
+	store_set_version(store, entry, version);
 	if (store->live + store->tombs > store->bucket_count)
 		grow(store);
 	*ret_entry = entry;
 	return 0;
+}
+
+int store_put(struct store *store, const void *obj, uint64_t version,
+	      struct store_entry **ret_entry)
+{
+	struct store_record record;
+	int error = store_prepare(store, obj, &record);
+
+	if (error)
+		return error;
+	return store_put_record(store, &record, version, store_find_record(store, &record),
+				ret_entry);
 }
 
 void store_remove(struct store *store, struct store_entry *entry, uint64_t version)
@@ -376,7 +371,7 @@ void store_remove(struct store *store, struct store_entry *entry, uint64_t versi
 
 	/* The key fields begin the encoding: the tombstone is their mask and their bytes. */
 	wbuf_varint(&w, key_mask);
-	take_out(store, entry);
+	store_take_out(store, entry);
 	if (!(entry->flags & ENTRY_TOMB)) {
 		store->live--;
 		store->tombs++;
@@ -390,13 +385,13 @@ void store_remove(struct store *store, struct store_entry *entry, uint64_t versi
 	entry->key_at = (uint8_t)wbuf_len(&w);
 	entry->len = (uint16_t)(entry->key_at + entry->key_len);
 	store->entry_bytes += entry->len;
-	set_version(store, entry, version);
+	store_set_version(store, entry, version);
 }
 
 void store_drop(struct store *store, struct store_entry *entry)
 {
 	unchain(store, entry);
-	take_out(store, entry);
+	store_take_out(store, entry);
 	digest_sub(store, entry);
 	if (entry->flags & ENTRY_TOMB)
 		store->tombs--;
@@ -404,17 +399,6 @@ void store_drop(struct store *store, struct store_entry *entry)
 		store->live--;
 	store->entry_bytes -= sizeof(*entry) + entry->len;
 	free(entry);
-}
-
-void store_forget_tombs(struct store *store, uint64_t version)
-{
-	struct store_entry *e;
-
-	while ((e = store_cursor_peek(store, &store->tomb_at)) && e->node.version <= version) {
-		store_cursor_pass(&store->tomb_at, e);
-		if (e->flags & ENTRY_TOMB)
-			store_drop(store, e);
-	}
 }
 
 void store_read(const struct store *store, const struct store_entry *entry, void *ret_obj)
@@ -429,73 +413,4 @@ void store_read(const struct store *store, const struct store_entry *entry, void
 bool store_differs(const struct store *store, const struct store_entry *entry, const void *obj)
 {
 	return !entry || (entry->flags & ENTRY_TOMB) || digest_of(store, obj) != entry->digest;
-}
-
-static struct store_entry *entry_from(const struct store *store, struct list *link)
-{
-	while (link != &store->by_version && node_of(link)->version == STORE_IS_CURSOR)
-		link = link->next;
-	return link == &store->by_version ? NULL : entry_of(node_of(link));
-}
-
-struct store_entry *store_first(const struct store *store)
-{
-	return entry_from(store, store->by_version.next);
-}
-
-struct store_entry *store_after(const struct store *store, const struct store_entry *entry)
-{
-	return entry_from(store, entry->node.link.next);
-}
-
-void store_cursor_init(struct store *store, struct store_cursor *cursor)
-{
-	cursor->node.version = STORE_IS_CURSOR;
-	cursor->position = 0;
-	list_add_before(store->by_version.next, &cursor->node.link);
-}
-
-void store_cursor_fini(struct store_cursor *cursor)
-{
-	list_del(&cursor->node.link);
-}
-
-struct store_entry *store_cursor_peek(const struct store *store, const struct store_cursor *cursor)
-{
-	return entry_from(store, cursor->node.link.next);
-}
-
-void store_cursor_pass(struct store_cursor *cursor, struct store_entry *entry)
-{
-	cursor->position = entry->node.version;
-	list_del(&cursor->node.link);
-	list_add_before(entry->node.link.next, &cursor->node.link);
-}
-
-void store_cursor_seek(struct store *store, struct store_cursor *cursor, uint64_t position)
-{
-	struct list *at;
-
-	if (position > cursor->position) {
-		struct store_entry *e;
-
-		while ((e = store_cursor_peek(store, cursor)) && e->node.version <= position)
-			store_cursor_pass(cursor, e);
-		cursor->position = position;
-		return;
-	}
-	at = cursor->node.link.prev;
-	list_del(&cursor->node.link);
-	while (at != &store->by_version && (node_of(at)->version == STORE_IS_CURSOR ||
-					    node_of(at)->version > position))
-		at = at->prev;
-	list_add_before(at->next, &cursor->node.link);
-	cursor->position = position;
-}
-
-void store_cursor_join(struct store_cursor *cursor, const struct store_cursor *to)
-{
-	list_del(&cursor->node.link);
-	list_add_before(((struct store_cursor *)to)->node.link.next, &cursor->node.link);
-	cursor->position = to->position;
 }

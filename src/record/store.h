@@ -19,6 +19,7 @@
 
 #include "base/list.h"
 #include "record/codec.h"
+#include "wire/limits.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -71,6 +72,14 @@ struct store_keys {
 	uint8_t digest[16]; /* equal on all members of a group */
 };
 
+/* A record made ready once, to be looked up, compared and stored: store_prepare(). */
+struct store_record {
+	uint64_t hash, digest;
+	uint16_t len;
+	uint8_t key_at, key_len;
+	uint8_t bytes[LIMIT_RECORD_BYTES];
+};
+
 struct store;
 
 struct store *store_new(const struct schema *schema, const struct store_keys *keys, size_t max);
@@ -91,6 +100,14 @@ size_t store_bytes(const struct store *store);  /* memory in use */
 /* Live or tombstone, NULL when never seen. Only the key fields of `obj` are read. */
 struct store_entry *store_find(const struct store *store, const void *obj);
 struct store_entry *store_find_hash(const struct store *store, uint64_t hash);
+/* What the record of `obj` will be; -EMSGSIZE when it does not encode. One encoding and two hashes: what
+ * store_find(), store_differs() and store_put() would each do again. */
+int store_prepare(const struct store *store, const void *obj, struct store_record *ret_record);
+struct store_entry *store_find_record(const struct store *store, const struct store_record *record);
+bool store_record_differs(const struct store_entry *entry, const struct store_record *record);
+/* store_put() of a record whose entry has been looked up (NULL: there is none). */
+int store_put_record(struct store *store, const struct store_record *record, uint64_t version,
+		     struct store_entry *old, struct store_entry **ret_entry);
 /* Inserts or replaces; flags of a live entry are kept, a tombstone's are cleared. `version` must
  * not be 0. -ENOSPC at the cap, -EMSGSIZE for a record that does not encode. */
 int store_put(struct store *store, const void *obj, uint64_t version,

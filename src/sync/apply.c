@@ -19,18 +19,24 @@ static void retry_later(struct sync *s, mono_t at, struct store_entry *entry)
 	hashq_push(&s->retry, entry->hash, at, false);
 }
 
-void apply_put(struct sync *s, mono_t now, struct store_entry *entry)
+void apply_put_ct(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct)
 {
 	enum ct_op op = entry->flags & ENTRY_IN_KERNEL ? CT_OP_UPDATE : CT_OP_CREATE;
-	struct ct ct;
 
-	store_read(s->store, entry, &ct);
 	entry->flags &= (uint16_t)~ENTRY_TOUCHED;
-	if (s->ops->kernel_put(s->arg, op, &ct, entry->hash) < 0) {
+	if (s->ops->kernel_put(s->arg, op, ct, entry->hash) < 0) {
 		retry_later(s, mono_add(now, MS(1)), entry);
 		return;
 	}
 	s->in_flight++;
+}
+
+void apply_put(struct sync *s, mono_t now, struct store_entry *entry)
+{
+	struct ct ct;
+
+	store_read(s->store, entry, &ct);
+	apply_put_ct(s, now, entry, &ct);
 }
 
 void apply_delete(struct sync *s, const struct ct *key)

@@ -64,15 +64,18 @@ bool inbox_is_same_nat(const struct ct *a, const struct ct *b)
 static enum drop_reason take_put(struct sync *s, mono_t now, struct rbuf *bytes, uint64_t version)
 {
 	struct ct ct, old;
+	struct store_record record;
 	struct store_entry *entry;
 	enum drop_reason reason = codec_decode(&schema_ct, bytes, &ct);
 	bool is_known, is_changed;
 
 	if (reason)
 		return reason;
-	entry = store_find(s->store, &ct);
+	if (store_prepare(s->store, &ct, &record) < 0)
+		return DROP_RANGE;
+	entry = store_find_record(s->store, &record);
 	is_known = entry && !(entry->flags & ENTRY_TOMB);
-	is_changed = store_differs(s->store, entry, &ct);
+	is_changed = store_record_differs(entry, &record);
 	if (is_known && is_changed) {
 		if (entry->stamp != s->stamp)
 			merge_contested(s, entry);
@@ -83,7 +86,7 @@ static enum drop_reason take_put(struct sync *s, mono_t now, struct rbuf *bytes,
 			entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
 		}
 	}
-	if (store_put(s->store, &ct, version, &entry) < 0) {
+	if (store_put_record(s->store, &record, version, entry, &entry) < 0) {
 		s->stats.table_full++;
 		return DROP_TABLE_FULL;
 	}
@@ -92,7 +95,7 @@ static enum drop_reason take_put(struct sync *s, mono_t now, struct rbuf *bytes,
 	*(is_known ? &s->stats.updated_heard : &s->stats.created_heard) += 1;
 	/* A walk repeats what the kernel has already. */
 	if (is_changed || !(entry->flags & ENTRY_IN_KERNEL))
-		apply_put(s, now, entry);
+		apply_put_ct(s, now, entry, &ct);
 	return DROP_NONE;
 }
 

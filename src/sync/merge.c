@@ -123,7 +123,7 @@ static void take(struct sync *s, mono_t now, const struct ct *ct, struct store_e
 	s->stats.merged++;
 	outbox_mark(s, now, entry->len);
 	/* As a copy first; the sweep gives it a timeout of its own. */
-	apply_put(s, now, entry);
+	apply_put_ct(s, now, entry, ct);
 	if (!s->is_sweeping) {
 		store_cursor_seek(s->store, &s->sweep, head);
 		s->is_sweeping = true;

@@ -49,7 +49,9 @@ static void note_silence(struct sync *s, const struct ct_seen *seen, struct stor
 
 static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct store_entry *entry)
 {
-	struct ct known;
+	struct ct merged;
+	const struct ct *known = &seen->ct;
+	struct store_record record;
 	uint16_t flags = ENTRY_IN_KERNEL | ENTRY_TOUCHED;
 	bool is_new = !entry || (entry->flags & ENTRY_TOMB);
 	int error;
@@ -58,24 +60,25 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 		entry->flags |= flags;
 		entry->stamp = s->stamp;
 		note_silence(s, seen, entry);
-		store_read(s->store, entry, &known);
-		ct_merge(&known, seen);
+		store_read(s->store, entry, &merged);
+		ct_merge(&merged, seen);
+		known = &merged;
 	} else if (s->config.sees_all && !seen->is_full) {
 		/* It lacks what its NEW was refused for, the label of our own sessions say. */
 		s->stats.filtered++;
 		return;
-	} else {
-		known = seen->ct;
 	}
-	if (!s->ops->wants(s->arg, &known)) {
+	if (!s->ops->wants(s->arg, known)) {
 		s->stats.filtered++;
 		return;
 	}
-	if (entry && !store_differs(s->store, entry, &known)) {
+	error = store_prepare(s->store, known, &record);
+	if (!error && !store_record_differs(entry, &record)) {
 		s->stats.unchanged++;
 		return;
 	}
-	error = store_put(s->store, &known, next_version(s), &entry);
+	if (!error)
+		error = store_put_record(s->store, &record, next_version(s), entry, &entry);
 	if (error) {
 		s->stats.table_full++;
 		return;

@@ -234,6 +234,8 @@ enum drop_reason merge_on_merged(struct sync *s, mono_t now, const char *from,
 
 /* apply.c */
 void apply_put(struct sync *s, mono_t now, struct store_entry *entry);
+/* The same, when the record is at hand. */
+void apply_put_ct(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct);
 void apply_delete(struct sync *s, const struct ct *key);
 void apply_lost(struct sync *s, mono_t now, const struct ct_seen *seen);
 void apply_touched(struct sync *s, mono_t now, const struct ct_seen *seen);
