@@ -352,6 +352,7 @@ void node_sync_reconfigure(struct node *node)
 	node->filter.connectionless = table.connectionless;
 	ct_table_replace(node->table, &table);
 	sync_set_sees_all(node->sync, !table.event_mask);
+	sync_set_brief(node->sync, table.level == SYNC_LEVEL_ESTABLISHED);
 	sync_set_enabled(node->sync, loop_now(node->loop), table.tcp);
 }
 
@@ -372,13 +373,18 @@ static int open_ports(struct node *node)
 	return 0;
 }
 
-static void derive_keys(const struct seal_key *key, struct store_keys *ret_keys)
+/* Both are of no use to anybody outside the group. Without a password there is no outside, and buckets
+ * that everybody can aim at; then every process hashes by itself. */
+static void derive_keys(const struct seal_key *key, bool is_secret, struct store_keys *ret_keys)
 {
-	static const uint8_t digest_label[] = "flowkeep store digest";
+	static const char digest_label[] = "flowkeep store digest", hash_label[] = "flowkeep store hash";
 
 	randombytes_buf(ret_keys->hash, sizeof(ret_keys->hash));
-	/* Equal on every member of the group, and of no use to anybody outside it. */
-	crypto_generichash(ret_keys->digest, sizeof(ret_keys->digest), digest_label,
+	if (is_secret)
+		crypto_generichash(ret_keys->hash, sizeof(ret_keys->hash),
+				   (const uint8_t *)hash_label, sizeof(hash_label), key->bytes,
+				   sizeof(key->bytes));
+	crypto_generichash(ret_keys->digest, sizeof(ret_keys->digest), (const uint8_t *)digest_label,
 			   sizeof(digest_label), key->bytes, sizeof(key->bytes));
 }
 
@@ -409,12 +415,15 @@ int node_sync_open(struct node *node, const struct seal_key *key, uint8_t seal_f
 				    .incarnation = node->incarnation };
 	struct sync_config config = { .is_enabled = node->config.ha.pickup,
 				      .sees_all = !node->config.ha.event_mask,
+				      .is_brief = node->config.ha.sync_level ==
+						  SYNC_LEVEL_ESTABLISHED,
+				      .has_group_hash = seal_flags & SEAL_AUTHENTICATED,
 				      .max_sessions = NODE_SESSIONS_MAX, .fence_ns = MS(20) };
 	int error;
 
 	memcpy(seal.serial, node->serial, sizeof(seal.serial));
 	memcpy(config.serial, node->serial, sizeof(config.serial));
-	derive_keys(key, &config.keys);
+	derive_keys(key, config.has_group_hash, &config.keys);
 	node->filter.pickup = node->config.ha.pickup;
 	node->filter.connectionless = node->config.ha.pickup &&
 				      node->config.ha.pickup_connectionless;

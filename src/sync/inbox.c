@@ -99,18 +99,45 @@ static enum drop_reason take_put(struct sync *s, mono_t now, struct rbuf *bytes,
 	return DROP_NONE;
 }
 
+static void take_end(struct sync *s, mono_t now, struct store_entry *entry)
+{
+	s->stats.deleted_heard++;
+	if (entry && !(entry->flags & ENTRY_TOMB))
+		apply_forget(s, now, entry);
+}
+
 static enum drop_reason take_delete(struct sync *s, mono_t now, struct rbuf *bytes)
 {
 	struct ct key;
-	struct store_entry *entry;
 	enum drop_reason reason = codec_decode(store_key_schema(s->store), bytes, &key);
 
 	if (reason)
 		return reason;
-	entry = store_find(s->store, &key);
-	s->stats.deleted_heard++;
-	if (entry && !(entry->flags & ENTRY_TOMB))
-		apply_forget(s, now, entry);
+	take_end(s, now, store_find(s->store, &key));
+	return DROP_NONE;
+}
+
+/* The rest of one record: what it says, if it is new. */
+static enum drop_reason take_record(struct sync *s, mono_t now, struct rbuf *records,
+				    uint64_t version)
+{
+	uint8_t op = rbuf_u8(records);
+	struct rbuf bytes;
+	uint64_t len;
+
+	if (op > SYNC_OP_DELETE_HASH || (op == SYNC_OP_DELETE_HASH && !s->config.has_group_hash))
+		return DROP_RANGE;
+	len = op == SYNC_OP_DELETE_HASH ? sizeof(uint64_t) : rbuf_varint(records);
+	bytes = rbuf_cut(records, len > LIMIT_RECORD_BYTES ? SIZE_MAX : len);
+	if (records->failed)
+		return DROP_TRUNCATED;
+	if (version <= s->cursor)
+		return DROP_NONE;
+	if (op == SYNC_OP_PUT)
+		return take_put(s, now, &bytes, version);
+	if (op == SYNC_OP_DELETE)
+		return take_delete(s, now, &bytes);
+	take_end(s, now, store_find_hash(s->store, rbuf_be64(&bytes)));
 	return DROP_NONE;
 }
 
@@ -120,24 +147,20 @@ static enum drop_reason take_records(struct sync *s, mono_t now, uint64_t versio
 {
 	while (rbuf_left(records)) {
 		uint64_t step = rbuf_varint(records);
-		uint8_t op = rbuf_u8(records);
-		uint64_t len = rbuf_varint(records);
-		struct rbuf bytes = rbuf_cut(records, len > LIMIT_RECORD_BYTES ? SIZE_MAX : len);
 		enum drop_reason reason;
 
 		if (records->failed)
 			return DROP_TRUNCATED;
-		if (step == 0 || step > s->head_heard - version || op > 1)
+		if (step == 0 || step > s->head_heard - version)
 			return DROP_RANGE;
 		version += step;
-		if (version <= s->cursor)
-			continue;
-		reason = op ? take_delete(s, now, &bytes) : take_put(s, now, &bytes, version);
+		reason = take_record(s, now, records, version);
 		if (reason && reason != DROP_TABLE_FULL)
 			return reason;
 		if (reason)
 			drop_count(&s->stats.drops, reason);
-		s->cursor = version;
+		if (version > s->cursor)
+			s->cursor = version;
 	}
 	return records->failed ? DROP_TRUNCATED : DROP_NONE;
 }

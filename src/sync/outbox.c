@@ -51,6 +51,18 @@ static void count_said(struct sync *s, const struct store_entry *entry)
 		s->stats.created_sent++;
 }
 
+static void put_record(const struct sync *s, struct wbuf *w, const struct store_entry *entry)
+{
+	if ((entry->flags & ENTRY_TOMB) && s->config.has_group_hash) {
+		wbuf_u8(w, SYNC_OP_DELETE_HASH);
+		wbuf_be64(w, entry->hash);
+		return;
+	}
+	wbuf_u8(w, entry->flags & ENTRY_TOMB ? SYNC_OP_DELETE : SYNC_OP_PUT);
+	wbuf_varint(w, entry->len);
+	wbuf_bytes(w, entry->bytes, entry->len);
+}
+
 /* Packs and sends one frame from the cursor on; false when the link cannot take it now. */
 static bool say_frame(struct sync *s, mono_t now, struct store_cursor *cursor,
 		      const struct sync_peer *to)
@@ -77,9 +89,7 @@ static bool say_frame(struct sync *s, mono_t now, struct store_cursor *cursor,
 		}
 		wbuf_varint(w, entry->node.version - said);
 		said = entry->node.version;
-		wbuf_u8(w, entry->flags & ENTRY_TOMB ? 1 : 0);
-		wbuf_varint(w, entry->len);
-		wbuf_bytes(w, entry->bytes, entry->len);
+		put_record(s, w, entry);
 		store_cursor_pass(cursor, entry);
 		count_said(s, entry);
 	}

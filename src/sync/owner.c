@@ -39,6 +39,17 @@ void owner_remove(struct sync *s, mono_t now, struct store_entry *entry)
 	outbox_mark(s, now, entry->len);
 }
 
+void owner_change(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct)
+{
+	struct store_record record;
+
+	if (store_prepare(s->store, ct, &record) < 0 || !store_record_differs(entry, &record) ||
+	    store_put_record(s->store, &record, next_version(s), entry, &entry) < 0)
+		return;
+	s->stats.closing_waited--;
+	outbox_mark(s, now, entry->len);
+}
+
 static void note_silence(struct sync *s, const struct ct_seen *seen, struct store_entry *entry)
 {
 	if (seen->news != CT_NEWS_DUMP)
@@ -70,6 +81,17 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 	}
 	if (!s->ops->wants(s->arg, known)) {
 		s->stats.filtered++;
+		return;
+	}
+	if (closing_is_over(s, known)) {
+		if (is_new)
+			s->stats.filtered++;
+		else
+			owner_remove(s, now, entry);
+		return;
+	}
+	if (!is_new && closing_waits(s, now, entry, known)) {
+		s->stats.closing_waited++;
 		return;
 	}
 	error = store_prepare(s->store, known, &record);
@@ -272,6 +294,7 @@ void owner_step(struct sync *s, mono_t now, mono_t *wake)
 		sweep(s, wake, now);
 	owner_dump(s, now, wake);
 	renew_due(s, now, wake);
+	closing_step(s, now, wake);
 	apply_retry(s, now, wake);
 	merge_own_step(s, now, wake);
 	fence_step(s, now, wake);

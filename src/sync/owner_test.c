@@ -1,6 +1,8 @@
 /* owner_test.c: the primary: what it captures, tells, parks, discards and reads again */
 #include "sync/sync_lab.h"
 
+#include <linux/netfilter/nf_conntrack_tcp.h>
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -184,6 +186,90 @@ static void disabled_it_does_nothing(void **state)
 	box_free(box);
 }
 
+static struct ct closing(uint16_t port, uint8_t state)
+{
+	struct ct ct = session(port);
+
+	ct.tcp_state = state;
+	ct.tcp_flags_orig = state > TCP_CONNTRACK_ESTABLISHED ? IP_CT_TCP_FLAG_CLOSE_INIT : 0;
+	SET_HAS(&ct, CT_TCP_STATE);
+	SET_HAS(&ct, CT_TCP_FLAGS_ORIG);
+	return ct;
+}
+
+static void passes(struct box *box, uint16_t port, uint8_t state)
+{
+	struct ct ct = closing(port, state);
+
+	*kernel_find(&box->a, &ct) = ct;
+	side_tells(&box->a, CT_NEWS_UPDATE, &ct);
+}
+
+static struct box *box_with_established(bool is_brief)
+{
+	struct box *box = box_new(true, true);
+	struct ct ct = closing(1, TCP_CONNTRACK_ESTABLISHED);
+
+	sync_set_brief(box->a.sync, is_brief);
+	side_opens(&box->a, &ct);
+	box_run(box, MS(100));
+	assert_true(side_has(&box->b, 1));
+	return box;
+}
+
+static void a_quick_end_is_one_delete(void **state)
+{
+	struct box *box = box_with_established(true);
+	unsigned updates = box->b.updates;
+
+	(void)state;
+	for (uint8_t s = TCP_CONNTRACK_FIN_WAIT; s <= TCP_CONNTRACK_TIME_WAIT; s++) {
+		passes(box, 1, s);
+		box_run(box, MS(5));
+	}
+	box_run(box, MS(20));
+	assert_int_equal(box->b.updates, updates);
+	assert_false(side_has(&box->b, 1)); /* long before the kernel forgets it */
+	assert_int_equal(side_stats(&box->a).deleted_sent, 1);
+	box_run(box, SEC(1));
+	assert_int_equal(side_stats(&box->a).closing_waited, 3);
+	assert_int_equal(side_stats(&box->b).digest_mismatches, 0);
+	box_free(box);
+}
+
+static void a_half_closed_connection_is_told(void **state)
+{
+	struct box *box = box_with_established(true);
+	struct ct key = session(1);
+
+	(void)state;
+	passes(box, 1, TCP_CONNTRACK_FIN_WAIT);
+	box_run(box, MS(20));
+	passes(box, 1, TCP_CONNTRACK_CLOSE_WAIT);
+	side_changes(&box->a, 1, 42); /* what else changes is told at once */
+	box_run(box, MS(20));
+	assert_int_equal(kernel_find(&box->b, &key)->mark, 42);
+	box_run(box, MS(100));
+	assert_int_equal(kernel_find(&box->b, &key)->tcp_state, TCP_CONNTRACK_CLOSE_WAIT);
+	assert_int_equal(kernel_find(&box->b, &key)->mark, 42);
+	box_expect_equal(box);
+	box_free(box);
+}
+
+static void all_states_are_told_one_by_one(void **state)
+{
+	struct box *box = box_with_established(false);
+	struct ct key = session(1);
+
+	(void)state;
+	for (uint8_t s = TCP_CONNTRACK_FIN_WAIT; s <= TCP_CONNTRACK_TIME_WAIT; s++) {
+		passes(box, 1, s);
+		box_run(box, MS(5));
+		assert_int_equal(kernel_find(&box->b, &key)->tcp_state, s);
+	}
+	box_free(box);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +281,9 @@ int main(void)
 		cmocka_unit_test(an_overrun_is_repaired_by_one_dump),
 		cmocka_unit_test(a_takeover_keeps_every_record_and_reads_the_kernel),
 		cmocka_unit_test(disabled_it_does_nothing),
+		cmocka_unit_test(a_quick_end_is_one_delete),
+		cmocka_unit_test(a_half_closed_connection_is_told),
+		cmocka_unit_test(all_states_are_told_one_by_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,7 +78,7 @@ enum drop_reason ranges_on_digests(struct sync *s, const struct sync_ranges *hea
 	if (head->first % RANGES_PER_FRAME || head->first >= STORE_RANGES ||
 	    rbuf_left(digests) != RANGES_PER_FRAME * sizeof(uint64_t))
 		return DROP_RANGE;
-	for (unsigned i = head->first; i < head->first + RANGES_PER_FRAME; i++)
+	for (unsigned i = head->first; i < head->first + (unsigned)RANGES_PER_FRAME; i++)
 		if (rbuf_be64(digests) != store_range_digest(s->store, i))
 			r->wanted[i / 8] |= (uint8_t)(1 << (i % 8));
 	r->heard |= (uint8_t)(1 << (head->first / RANGES_PER_FRAME));

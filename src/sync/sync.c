@@ -14,6 +14,7 @@ struct sync *sync_new(const struct sync_config *config, const struct sync_ops *o
 	s->config = *config;
 	s->ops = ops;
 	s->arg = arg;
+	s->closing = closing_new();
 	s->store = store_new(&schema_ct, &config->keys, config->max_sessions);
 	s->walk_asked_at = mono_add(now, -WALK_PAUSE_NS);
 	store_cursor_init(s->store, &s->group);
@@ -30,6 +31,7 @@ void sync_free(struct sync *s)
 	hashq_clear(&s->fence);
 	hashq_clear(&s->retry);
 	hashq_clear(&s->renewals);
+	closing_free(s->closing);
 	store_cursor_fini(&s->group);
 	store_cursor_fini(&s->sweep);
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
@@ -68,6 +70,8 @@ void sync_on_role(struct sync *s, mono_t now, enum sync_role role, const char *p
 	if (old == SYNC_SECONDARY)
 		merge_note_followed(s);
 	merge_restart(s, now);
+	if (role != SYNC_PRIMARY)
+		closing_discard(s);
 	s->role = role;
 	s->term = term;
 	memset(s->primary, 0, sizeof(s->primary));
@@ -144,6 +148,14 @@ void sync_set_enabled(struct sync *s, mono_t now, bool is_enabled)
 void sync_set_sees_all(struct sync *s, bool sees_all)
 {
 	s->config.sees_all = sees_all;
+}
+
+void sync_set_brief(struct sync *s, bool is_brief)
+{
+	/* Sessions that are over under one level and not under the other: the dump tells. */
+	if (is_brief != s->config.is_brief)
+		s->is_dump_wanted = true;
+	s->config.is_brief = is_brief;
 }
 
 void sync_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)

@@ -18,7 +18,8 @@
  * of the table walks only through the ranges of it that differ (ranges.c).
  *
  * A frame: u16 length of the records, the records, the sync_data head. Each record:
- *     varint (version - version before it), u8 op (0 put, 1 delete), varint length, codec bytes.
+ *     varint (version - version before it), u8 op (0 put, 1 delete), varint length, codec bytes,
+ *     or op 2: delete, and the 8 bytes of the key's hash where all members hash alike.
  * A head with count and digest says that the frame ends at the primary's newest version.
  *
  * After a split (merge.c) the former primary of the other island offers what it alone knows.
@@ -38,6 +39,8 @@ enum {
 	SYNC_TYPE_DATA = 16, SYNC_TYPE_ACK = 17, SYNC_TYPE_OFFER = 19, SYNC_TYPE_MERGED = 20,
 	SYNC_TYPE_RANGES = 21, SYNC_TYPE_WANT_RANGES = 22,
 };
+/* What a record of the stream says. */
+enum { SYNC_OP_PUT, SYNC_OP_DELETE, SYNC_OP_DELETE_HASH };
 enum sync_want { SYNC_WANT_NOTHING, SYNC_WANT_NEXT, SYNC_WANT_ALL, SYNC_WANT_RANGES };
 
 struct sync_ops {
@@ -69,6 +72,8 @@ struct sync_config {
 	bool is_enabled;         /* session-pickup; off: nothing is told or taken, always ready */
 	bool sees_all;           /* no masks: every session begins with a NEW event, so an update of
 				  * one that is not in the store is of one that was refused */
+	bool is_brief;           /* level established: how connections end is said briefly, closing.c */
+	bool has_group_hash;     /* keys.hash is the same on all members: deletes name it */
 	size_t max_sessions;
 	struct store_keys keys;
 	int64_t fence_ns;        /* how long a delete waits, 20 ms */
@@ -79,6 +84,7 @@ struct sync_stats {
 	uint64_t created_heard, updated_heard, deleted_heard;
 	uint64_t inject_created, inject_updated, inject_deleted, inject_failed, inject_retried;
 	uint64_t frames_sent, frames_heard, resends, walks_served, walks_taken, gaps;
+	uint64_t closing_waited; /* states of closing connections that another one followed */
 	uint64_t filtered, unchanged, deletes_parked, deletes_discarded, put_back, table_full;
 	uint64_t digest_mismatches, dumps;
 	uint64_t ranges_differing; /* ranges walked through instead of the whole table */
@@ -123,6 +129,8 @@ void sync_free(struct sync *sync);
 void sync_set_enabled(struct sync *sync, mono_t now, bool is_enabled);
 /* set event-mask switched (sync_config.sees_all). */
 void sync_set_sees_all(struct sync *sync, bool sees_all);
+/* set session-sync-level switched (sync_config.is_brief). */
+void sync_set_brief(struct sync *sync, bool is_brief);
 
 /* The cluster room: our role, the primary (maybe ourselves) and its term. */
 void sync_on_role(struct sync *sync, mono_t now, enum sync_role role, const char *primary,

@@ -23,6 +23,7 @@ enum {
 #define FLUSH_NS      MS(1)   /* a change waits at most this long for company */
 #define KEEPALIVE_NS  SEC(1)  /* empty frame at rest */
 #define TAIL_NS       MS(20)  /* empty frame while something is not acknowledged */
+#define CLOSING_NS    MS(50) /* a closing state waits for the next one */
 #define ACK_NS        MS(5)
 #define ACK_REST_NS   MS(500)
 #define ASK_NS        MS(20)  /* between two requests for the same gap */
@@ -103,6 +104,7 @@ struct sync {
 	uint32_t stamp;           /* number of the walk, dump or sweep that marks entries */
 
 	/* owner */
+	struct closing *closing;
 	struct hashq fence;
 	struct hashq renewals;    /* GRE that was alive at its last renewal */
 	mono_t settled_at;        /* until then deletes are parked */
@@ -178,8 +180,20 @@ void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen);
 void owner_on_dump_done(struct sync *s, mono_t now);
 void owner_dump(struct sync *s, mono_t now, mono_t *wake);
 void owner_number(struct sync *s);
+/* Stores and tells another state of a live entry. */
+void owner_change(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct);
 void owner_remove(struct sync *s, mono_t now, struct store_entry *entry);
 void owner_step(struct sync *s, mono_t now, mono_t *wake);
+
+/* closing.c */
+struct closing *closing_new(void);
+void closing_free(struct closing *closing);
+void closing_discard(struct sync *s);
+/* Told as ended now, whatever the kernel keeps of it. */
+bool closing_is_over(const struct sync *s, const struct ct *ct);
+/* True: the new state of this live entry is told later, or never. */
+bool closing_waits(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct);
+void closing_step(struct sync *s, mono_t now, mono_t *wake);
 
 /* outbox.c */
 void outbox_begin(struct sync *s, mono_t now);

@@ -186,7 +186,8 @@ const struct sync_ops sync_lab_ops = {
 static void side_open(struct box *box, struct side *side, const char *serial, bool is_enabled)
 {
 	struct sync_config config = { .is_enabled = is_enabled, .max_sessions = KERNEL_MAX,
-				      .keys = { .digest = { 1 } }, .fence_ns = MS(20) };
+				      .has_group_hash = true, .keys = { .digest = { 1 } },
+				      .fence_ns = MS(20) };
 
 	strcpy(config.serial, serial);
 	config.keys.hash[0] = (uint8_t)serial[1];

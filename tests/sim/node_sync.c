@@ -174,6 +174,8 @@ void node_sync_boot(struct node *node)
 	struct node_sync *ns = node->sync;
 	struct sync_config config = {
 		.is_enabled = true,
+		.is_brief = node->sim->seed & 1,
+		.has_group_hash = node->sim->seed & 2,
 		.max_sessions = 1000,
 		.keys = { { 1 }, { 2 } },
 		.fence_ns = MS(20),
