@@ -46,7 +46,7 @@ void merge_tell_alone(struct sync *s)
 {
 	bool is_alone = false, has_peer = false;
 
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
+	for (unsigned i = 0; i < LIMIT_PEERS; i++) {
 		if (!s->peers[i].is_used)
 			continue;
 		has_peer = true;
@@ -217,7 +217,7 @@ enum drop_reason merge_on_offer(struct sync *s, mono_t now, const char *from,
 /* Says how far each member's offers have been taken. */
 void merge_ack_step(struct sync *s, mono_t now, mono_t *wake)
 {
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
+	for (unsigned i = 0; i < LIMIT_PEERS; i++) {
 		struct sync_peer *p = &s->peers[i];
 		struct sync_merged merged = { .term = s->term, .run = p->offer_run,
 					      .done = p->offer_done };

@@ -120,7 +120,7 @@ void outbox_mark(struct sync *s, mono_t now, size_t bytes)
 
 struct sync_peer *outbox_peer(struct sync *s, const char *serial)
 {
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+	for (unsigned i = 0; i < LIMIT_PEERS; i++)
 		if (s->peers[i].is_used && strcmp(s->peers[i].serial, serial) == 0)
 			return &s->peers[i];
 	return NULL;
@@ -130,7 +130,7 @@ uint64_t outbox_acked_by_all(const struct sync *s)
 {
 	uint64_t least = store_head(s->store);
 
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+	for (unsigned i = 0; i < LIMIT_PEERS; i++)
 		if (s->peers[i].is_used && s->peers[i].acked < least)
 			least = s->peers[i].acked;
 	return least;
@@ -158,7 +158,7 @@ static void begin_peer(struct sync_peer *p, mono_t now)
 void outbox_begin(struct sync *s, mono_t now)
 {
 	store_cursor_seek(s->store, &s->group, store_head(s->store));
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+	for (unsigned i = 0; i < LIMIT_PEERS; i++)
 		begin_peer(&s->peers[i], now);
 	s->pending_since = MONO_ZERO;
 	s->pending_bytes = 0;
@@ -168,7 +168,7 @@ void outbox_begin(struct sync *s, mono_t now)
 
 void sync_on_members(struct sync *s, mono_t now, const char (*serials)[17], unsigned count)
 {
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
+	for (unsigned i = 0; i < LIMIT_PEERS; i++) {
 		struct sync_peer *p = &s->peers[i];
 		bool is_living = false;
 
@@ -176,12 +176,12 @@ void sync_on_members(struct sync *s, mono_t now, const char (*serials)[17], unsi
 			is_living |= p->is_used && strcmp(p->serial, serials[k]) == 0;
 		p->is_used = is_living;
 	}
-	for (unsigned k = 0; k < count && k < LIMIT_MEMBERS - 1; k++) {
+	for (unsigned k = 0; k < count && k < LIMIT_PEERS; k++) {
 		struct sync_peer *p = NULL;
 
 		if (outbox_peer(s, serials[k]))
 			continue;
-		for (unsigned i = 0; i < LIMIT_MEMBERS - 1 && !p; i++)
+		for (unsigned i = 0; i < LIMIT_PEERS && !p; i++)
 			p = s->peers[i].is_used ? NULL : &s->peers[i];
 		if (!p)
 			return;
@@ -289,7 +289,7 @@ static bool is_waiting(const struct sync *s)
 {
 	if (!s->is_complete)
 		return true;
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+	for (unsigned i = 0; i < LIMIT_PEERS; i++)
 		if (s->peers[i].is_used && !s->peers[i].has_acked)
 			return true;
 	return outbox_acked_by_all(s) < store_head(s->store);
@@ -355,7 +355,7 @@ void outbox_step(struct sync *s, mono_t now, mono_t *wake)
 {
 	bool has_peer = false;
 
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+	for (unsigned i = 0; i < LIMIT_PEERS; i++)
 		has_peer |= s->peers[i].is_used;
 	if (!has_peer) {
 		/* Nobody to tell: whoever comes gets everything from 0. */
@@ -368,12 +368,12 @@ void outbox_step(struct sync *s, mono_t now, mono_t *wake)
 	}
 	say_group(s, now, wake);
 	merge_ack_step(s, now, wake);
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+	for (unsigned i = 0; i < LIMIT_PEERS; i++)
 		if (s->peers[i].is_used && s->peers[i].is_ranges_due) {
 			s->peers[i].is_ranges_due = false;
 			ranges_say(s, &s->peers[i], s->peers[i].asked_walk);
 		}
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+	for (unsigned i = 0; i < LIMIT_PEERS; i++)
 		if (s->peers[i].is_used && !s->peers[i].is_joined)
 			say_peer(s, &s->peers[i], now, wake);
 	store_forget_tombs(s->store, outbox_acked_by_all(s));

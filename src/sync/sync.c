@@ -19,7 +19,7 @@ struct sync *sync_new(const struct sync_config *config, const struct sync_ops *o
 	s->walk_asked_at = mono_add(now, -WALK_PAUSE_NS);
 	store_cursor_init(s->store, &s->group);
 	store_cursor_init(s->store, &s->sweep);
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+	for (unsigned i = 0; i < LIMIT_PEERS; i++)
 		store_cursor_init(s->store, &s->peers[i].cursor);
 	return s;
 }
@@ -34,7 +34,7 @@ void sync_free(struct sync *s)
 	closing_free(s->closing);
 	store_cursor_fini(&s->group);
 	store_cursor_fini(&s->sweep);
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++)
+	for (unsigned i = 0; i < LIMIT_PEERS; i++)
 		store_cursor_fini(&s->peers[i].cursor);
 	merge_clear(s);
 	store_free(s->store);
@@ -263,7 +263,7 @@ struct store *sync_store(struct sync *s)
 
 static void view_peers(const struct sync *s, struct sync_state *v)
 {
-	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
+	for (unsigned i = 0; i < LIMIT_PEERS; i++) {
 		const struct sync_peer *p = &s->peers[i];
 		struct sync_peer_state *out;
 

@@ -115,7 +115,7 @@ struct sync_state {
 	mono_t proven_at;           /* when equality was last proven; zero: never in this term */
 	uint64_t differing;         /* known now: unacknowledged, or not in our kernel */
 	unsigned in_flight;         /* kernel requests */
-	struct sync_peer_state peers[LIMIT_MEMBERS - 1];
+	struct sync_peer_state peers[LIMIT_PEERS];
 	unsigned peer_count;
 	struct sync_stats stats;
 };

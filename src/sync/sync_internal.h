@@ -123,7 +123,7 @@ struct sync {
 
 	/* outbox */
 	struct store_cursor group;
-	struct sync_peer peers[LIMIT_MEMBERS - 1];
+	struct sync_peer peers[LIMIT_PEERS];
 	mono_t pending_since;     /* zero: nothing waits */
 	size_t pending_bytes;
 	mono_t said_at;

@@ -5,6 +5,8 @@
 enum {
 	/* FGCP clusters have two to four members (fortios-facts 1.1). */
 	LIMIT_MEMBERS = 4,
+	/* Peers that one member shares sessions with: fifteen others of a full FGSP (fortios-facts 2). */
+	LIMIT_PEERS = 15,
 	/* Senders seen but not yet verified, each one slot of the replay table; oldest goes first. */
 	LIMIT_SENDERS = 16,
 	/* Largest frame we build or accept: a jumbo frame. */
