@@ -11,6 +11,7 @@
 #ifndef FK_NODE_H
 #define FK_NODE_H
 
+#include "base/affinity.h"
 #include "base/loop.h"
 #include "cluster/neigh.h"
 #include "cluster/runtime.h"
@@ -66,6 +67,7 @@ struct node {
 	struct ct_inject *inject;
 	struct ct_table *table;
 	struct ct_dump *dump;
+	struct affinity affinity; /* dumps are read away from the heartbeats */
 	struct filter_config filter;
 	struct local_addrs *locals;
 	uint64_t filtered[FILTER_VERDICT_COUNT];

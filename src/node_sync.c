@@ -121,16 +121,20 @@ static void on_dump_done(void *arg, int error)
 	struct node *node = arg;
 
 	node->dump = NULL;
+	affinity_restore(&node->affinity);
 	sync_on_dump_done(node->sync, loop_now(node->loop), error);
 }
 
 static void op_start_dump(void *arg)
 {
 	struct node *node = arg;
-	int error = ct_dump_start(node->loop, node->config.ha.copy_mark_bit, on_dump_seen,
-				  on_dump_done, node, &node->dump);
+	int error;
 
+	affinity_avoid(&node->affinity, node->runtime ? runtime_cpu(node->runtime) : -1);
+	error = ct_dump_start(node->loop, node->config.ha.copy_mark_bit, on_dump_seen,
+			      on_dump_done, node, &node->dump);
 	if (error) {
+		affinity_restore(&node->affinity);
 		log_errx("sync", "cannot read the kernel's table: %s", strerror(-error));
 		sync_on_dump_done(node->sync, loop_now(node->loop), error);
 	}
@@ -456,8 +460,10 @@ void node_sync_close(struct node *node)
 		l2_port_close(node->ports[i]);
 	if (node->table)
 		ct_table_close(node->table);
-	if (node->dump)
+	if (node->dump) {
 		ct_dump_cancel(node->dump);
+		affinity_restore(&node->affinity);
+	}
 	if (node->capture)
 		ct_capture_close(node->capture);
 	if (node->inject)

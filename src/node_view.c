@@ -319,12 +319,9 @@ static void on_walk_seen(void *arg, const struct ct_seen *seen)
 
 	if (entry && !(entry->flags & ENTRY_TOMB)) {
 		struct ct known;
-		struct sync_state s;
 
 		store_read(sync_store(node->sync), entry, &known);
-		sync_describe(node->sync, loop_now(node->loop), &s);
-		row.is_synced = s.role == SYNC_SECONDARY ||
-				(s.peer_count && entry->node.version <= s.head - s.unacknowledged);
+		row.is_synced = entry->node.version <= sync_known_by_all(node->sync);
 		if (HAS(&known, CT_START_S)) {
 			row.ct.start_s = known.start_s;
 			SET_HAS(&row.ct, CT_START_S);
@@ -342,6 +339,7 @@ static void on_walk_done(void *arg, int error)
 {
 	struct walk *walk = arg;
 
+	affinity_restore(&walk->node->affinity);
 	walk->done(walk->arg, error);
 	free(walk);
 }
@@ -354,9 +352,11 @@ static int start_sessions(void *arg, session_row_fn *row, session_done_fn *done,
 	int error;
 
 	*walk = (struct walk){ .node = node, .row = row, .done = done, .arg = done_arg };
+	affinity_avoid(&node->affinity, node->runtime ? runtime_cpu(node->runtime) : -1);
 	error = ct_dump_start(node->loop, node->config.ha.copy_mark_bit, on_walk_seen, on_walk_done,
 			      walk, &walk->dump);
 	if (error) {
+		affinity_restore(&node->affinity);
 		free(walk);
 		return error;
 	}
@@ -370,6 +370,7 @@ static void cancel_sessions(void *arg, void *walk_arg)
 
 	(void)arg;
 	ct_dump_cancel(walk->dump);
+	affinity_restore(&walk->node->affinity);
 	free(walk);
 }
 

@@ -161,11 +161,17 @@ static void publish(struct runtime *rt, mono_t now)
 	pthread_mutex_unlock(&rt->lock);
 }
 
+int runtime_cpu(const struct runtime *rt)
+{
+	return atomic_load_explicit(&rt->cpu, memory_order_relaxed);
+}
+
 static void step(void *arg)
 {
 	struct runtime *rt = arg;
 	mono_t now = loop_now(rt->loop);
 
+	atomic_store_explicit(&rt->cpu, sched_getcpu(), memory_order_relaxed);
 	timer_set(rt->timer, cluster_step(&rt->cluster, now));
 	paths_publish_living(rt, now);
 	publish(rt, now);
@@ -269,6 +275,7 @@ int runtime_start(struct loop *pipeline, const struct runtime_config *config,
 	struct mute_adopted adopted;
 	int error;
 
+	atomic_init(&rt->cpu, -1);
 	rt->config = *config;
 	rt->ops = ops;
 	rt->arg = arg;

@@ -79,6 +79,8 @@ void runtime_stop(struct runtime *rt);
  * lock, so it runs on the pipeline and never on the heartbeat thread. */
 void runtime_repair(struct runtime *rt);
 void runtime_get(struct runtime *rt, struct runtime_state *ret_state);
+/* The processor on which heartbeats ran last; the pipeline keeps long system calls away from it. */
+int runtime_cpu(const struct runtime *rt);
 void runtime_set_ready(struct runtime *rt, uint64_t term, bool is_ready);
 void runtime_set_sessions(struct runtime *rt, uint64_t sessions);
 void runtime_force(struct runtime *rt, bool is_forced);

@@ -7,6 +7,7 @@
 #include "cluster/probe.h"
 #include "cluster/runtime.h"
 
+#include <stdatomic.h>
 #include <pthread.h>
 
 enum { PATH_MAX_COUNT = CONFIG_HBDEV_MAX + CONFIG_IFACE_MAX + CONFIG_MONITOR_MAX };
@@ -49,6 +50,7 @@ struct runtime {
 	int64_t lost_at_ns[LIMIT_MEMBERS - 1];
 	uint8_t frame[LIMIT_FRAME_BYTES];
 	bool is_realtime;
+	atomic_int cpu;      /* where it ran last; -1: not yet */
 
 	pthread_mutex_t lock;        /* guards `state`; the thread only ever tries it */
 	struct runtime_state state;

@@ -281,6 +281,17 @@ static void view_peers(const struct sync *s, struct sync_state *v)
 	}
 }
 
+uint64_t sync_known_by_all(const struct sync *s)
+{
+	bool has_peer = false;
+
+	if (s->role == SYNC_SECONDARY)
+		return UINT64_MAX; /* it would not be here */
+	for (unsigned i = 0; i < LIMIT_PEERS; i++)
+		has_peer |= s->peers[i].is_used;
+	return has_peer ? outbox_acked_by_all(s) : 0;
+}
+
 void sync_describe(const struct sync *s, mono_t now, struct sync_state *v)
 {
 	memset(v, 0, sizeof(*v));

@@ -155,6 +155,8 @@ enum drop_reason sync_on_message(struct sync *sync, mono_t now, const char *from
 mono_t sync_step(struct sync *sync, mono_t now);
 
 struct store *sync_store(struct sync *sync);
+/* Every living member has all versions up to this one; 0 while there is none. */
+uint64_t sync_known_by_all(const struct sync *sync);
 void sync_describe(const struct sync *sync, mono_t now, struct sync_state *ret_state);
 
 #endif

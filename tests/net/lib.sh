@@ -135,13 +135,17 @@ finish() {
 
 micro() { awk -v s="$1" 'BEGIN { printf "%d", s * 1e6 }'; }
 
+# A look at the kernel's sessions (conntrack -L) walks the hash table of the whole host in one go, 20 ms in which
+# its processor can do nothing else, heartbeats included: so one does not look all the time.
+LOOK_PAUSE=0.05
+
 eventually() { # eventually SECONDS COMMAND...: polls until it holds
 	local end=$((${EPOCHREALTIME/./} + $(micro "$1")))
 
 	shift
 	until "$@"; do
 		((${EPOCHREALTIME/./} < end)) || return 1
-		sleep 0.02
+		sleep $LOOK_PAUSE
 	done
 }
 
@@ -151,7 +155,7 @@ stays() { # stays SECONDS COMMAND...: holds at every look during that time
 	shift
 	while ((${EPOCHREALTIME/./} < end)); do
 		"$@" || return 1
-		sleep 0.02
+		sleep $LOOK_PAUSE
 	done
 }
 
@@ -387,9 +391,11 @@ reaches() { ns cl ping -c1 -W1 -q 10.2.0.10 >/dev/null && ns cl ping -c1 -W1 -q 
 
 # ---- sessions in the kernels -----------------------------------------------------------------------------
 
-# The tuples of every session of the lab's clients in gateway $1, without what may differ (timers, ids).
+# The tuples of every session of the lab's clients in gateway $1, without what may differ (timers, ids). What
+# is over (TIME_WAIT, CLOSE) stays in the owner's kernel for a while, and in no other.
 sessions_of() {
 	{ ns "gw$1" conntrack -L -f ipv4; ns "gw$1" conntrack -L -f ipv6; } 2>/dev/null |
+		grep -Ev ' (TIME_WAIT|CLOSE) ' |
 		sed -E 's/^([a-z0-9]+) [^=]* src=/\1 src=/; s/(\[[A-Z_]+\]|mark=[0-9]+|use=[0-9]+|delta-time=[0-9]+) *//g' |
 		grep -E '^[a-z0-9]+ src=(10\.1\.0\.1[0-9]|fd01::1[0-9]) ' | grep -Ev 'dst=(ff02|fe80)' | sort
 }
