@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sodium.h>
 #include <string.h>
 #include <time.h>
@@ -100,6 +101,24 @@ static int op_kernel_has(void *arg, const struct ct *key)
 	return error == -ENOENT ? 0 : error ? error : 1;
 }
 
+static bool op_kernel_clear(void *arg, const struct ct *ct)
+{
+	struct node *node = arg;
+	struct ct key = { .l3 = ct->l3, .l4 = ct->l4, .zone = ct->zone_reply,
+			  .zone_reply = ct->zone };
+	struct ct_seen seen;
+
+	if (ct->l4 != IPPROTO_TCP && ct->l4 != IPPROTO_UDP && ct->l4 != IPPROTO_SCTP)
+		return false;
+	ct_reply_tuple(ct, &key.src, &key.dst, &key.sport, &key.dport);
+	key.has = ct->has & schema_ct.keys;
+	if (ct_get(node->config.ha.copy_mark_bit, &key, &seen) < 0 ||
+	    !ct_key_equal(&seen.ct, &key) || !ct_is_own(&seen.ct) ||
+	    (seen.ct.status & IPS_SEEN_REPLY))
+		return false;
+	return ct_inject_delete(node->inject, &key, 0) == 0;
+}
+
 static bool op_wants(void *arg, const struct ct *ct)
 {
 	struct node *node = arg;
@@ -164,6 +183,7 @@ static const struct sync_ops sync_doors = {
 	.kernel_timeout = op_kernel_timeout,
 	.kernel_renew = op_kernel_renew,
 	.kernel_has = op_kernel_has,
+	.kernel_clear = op_kernel_clear,
 	.wants = op_wants,
 	.start_dump = op_start_dump,
 	.on_alone = op_alone,

@@ -229,6 +229,12 @@ static void view_counts(const struct sync_state *s, struct sync_view *v)
 	v->offered = n->offered;
 	v->merged = n->merged;
 	v->merge_kept = n->merge_kept;
+	v->kernel_seen = s->audit.seen;
+	v->kernel_lacks = s->audit.lacks;
+	v->kernel_more = s->audit.more;
+	v->kernel_differs = s->audit.differs;
+	v->kernel_checks = n->audits;
+	v->kernel_repairs = n->audit_lacks + n->audit_more + n->audit_differs;
 }
 
 static void view_filter(const struct node *node, struct sync_view *v)
@@ -266,6 +272,7 @@ static void get_sync(void *arg, struct sync_view *v)
 	v->others = node->config.ha.pickup && node->config.ha.pickup_connectionless;
 	v->differing = -1;
 	v->proven_ms = -1;
+	v->kernel_ms = -1;
 	if (!node->sync)
 		return;
 	sync_describe(node->sync, now, &s);
@@ -274,6 +281,7 @@ static void get_sync(void *arg, struct sync_view *v)
 	v->stored = s.sessions;
 	v->unacked_ms = s.oldest_unacked_ns / MS(1);
 	v->proven_ms = since_ms(now, s.proven_at);
+	v->kernel_ms = since_ms(now, s.audit.at);
 	/* Not known is not equal: nobody to compare with, or never proven in this term. */
 	v->differing = v->proven_ms < 0 ? -1 : (int64_t)s.differing;
 	view_counts(&s, v);
@@ -380,6 +388,17 @@ static void pause_sessions(void *arg, void *walk, bool is_paused)
 	ct_dump_pause(((struct walk *)walk)->dump, is_paused);
 }
 
+static bool check_kernel(void *arg)
+{
+	struct node *node = arg;
+
+	if (!node->sync || !node->config.ha.pickup)
+		return false;
+	sync_check_kernel(node->sync);
+	timer_set(node->sync_timer, loop_now(node->loop));
+	return true;
+}
+
 static int force_failover(void *arg, bool is_forced, char *ret_why, size_t size)
 {
 	struct node *node = arg;
@@ -425,6 +444,7 @@ const struct control_ops node_control_ops = {
 	.start_sessions = start_sessions,
 	.cancel_sessions = cancel_sessions,
 	.pause_sessions = pause_sessions,
+	.check_kernel = check_kernel,
 	.force_failover = force_failover,
 	.get_config = get_config,
 	.apply = apply,

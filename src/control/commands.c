@@ -38,6 +38,7 @@ const struct command commands[] = {
 	{ { K("diagnose"), K("sys"), K("ha"), K("status") }, "heartbeats, lease and members", show_ha_diagnose, NULL, NULL },
 	{ { K("diagnose"), K("sys"), K("session"), K("list") }, "every session in detail", NULL, &show_session_detail, NULL },
 	{ { K("diagnose"), K("sys"), K("session"), K("sync") }, "how equal the members' sessions are", show_session_sync, NULL, NULL },
+	{ { K("diagnose"), K("sys"), K("session"), K("sync"), K("check") }, "compare this kernel's table with what is stored, now", check_session_sync, NULL, NULL },
 	{ { K("execute"), K("ha"), K("failover"), K("set"), VCLUSTER }, "give up the primary role until unset", failover_set, NULL, FAILOVER_QUESTION },
 	{ { K("execute"), K("ha"), K("failover"), K("status") }, "is this member kept secondary", failover_status, NULL, NULL },
 	{ { K("execute"), K("ha"), K("failover"), K("unset"), VCLUSTER }, "take part in elections again", failover_unset, NULL, NULL },

@@ -65,6 +65,8 @@ struct control_ops {
 	 * CONTROL_OUTPUT_MAX behind is refused then. A few rows after a pause are fine. */
 	void (*pause_sessions)(void *node, void *walk, bool is_paused);
 
+	/* diagnose sys session sync check: reads the kernel's table now; false: no session pickup. */
+	bool (*check_kernel)(void *node);
 	/* execute ha failover set | unset: 0, or negative errno with the reason for the operator.
 	 */
 	int (*force_failover)(void *node, bool is_forced, char *ret_why, size_t size);

@@ -112,6 +112,11 @@ static void fake_get_sync(void *node, struct sync_view *v)
 	v->stored = 42;
 	v->unacked_ms = 1;
 	v->proven_ms = 30;
+	v->kernel_ms = 12000;
+	v->kernel_seen = 42;
+	v->kernel_more = 1;
+	v->kernel_checks = 7;
+	v->kernel_repairs = 1;
 	v->sent = (struct sync_counts){12, 0, 7, 0, 3, 0, 0};
 	v->received = (struct sync_counts){14, 1, 2, 0, 1, 0, 0};
 	v->frames_sent = 20;
@@ -253,6 +258,12 @@ static void fake_pause_sessions(void *node, void *walk, bool is_paused)
 	fake->pauses += is_paused;
 }
 
+static bool fake_check_kernel(void *node)
+{
+	(void)node;
+	return true;
+}
+
 static int fake_force_failover(void *node, bool is_forced, char *ret_why, size_t size)
 {
 	struct fake_node *fake = node;
@@ -284,6 +295,7 @@ static const struct control_ops fake_ops = {
 	.start_sessions = fake_start_sessions,
 	.cancel_sessions = fake_cancel_sessions,
 	.pause_sessions = fake_pause_sessions,
+	.check_kernel = fake_check_kernel,
 	.force_failover = fake_force_failover,
 	.get_config = fake_get_config,
 	.apply = fake_apply,

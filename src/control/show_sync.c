@@ -55,6 +55,16 @@ static void show_equality(struct render *r, const struct sync_view *v)
 	       v->proven_ms < 0 ? "last proven equal: never\n"
 				: "last proven equal: {proven_ms} ms ago\n",
 	       V_KNOWN("proven_ms", v->proven_ms));
+	RENDER(r,
+	       v->kernel_ms < 0 ? "kernel table: not compared yet\n"
+				: "kernel table: compared {kernel_ms} ms ago, {kernel_seen} entries: "
+				  "lacks={kernel_lacks}, more={kernel_more}, "
+				  "differs={kernel_differs} (put right)\n",
+	       V_KNOWN("kernel_ms", v->kernel_ms), V_NUMBER("kernel_seen", v->kernel_seen),
+	       V_NUMBER("kernel_lacks", v->kernel_lacks), V_NUMBER("kernel_more", v->kernel_more),
+	       V_NUMBER("kernel_differs", v->kernel_differs),
+	       V_NUMBER("kernel_checks", v->kernel_checks),
+	       V_NUMBER("kernel_repairs", v->kernel_repairs));
 	RENDER(r, "stored sessions: {stored}, version: {head}\n", V_NUMBER("stored", v->stored),
 	       V_NUMBER("head", v->head));
 }
@@ -112,6 +122,18 @@ static void show_kernel(struct render *r, const struct sync_view *v)
 		       V_TEXT(".name", v->filter[i].name), V_NUMBER(".count", v->filter[i].count),
 		       V_NUMBER(v->filter[i].name, v->filter[i].count));
 	render_close(r);
+}
+
+enum control_exit check_session_sync(struct command_call *call)
+{
+	if (!call->ops->check_kernel(call->node))
+		return command_refuse(call, "session-pickup is disabled: there is nothing to compare");
+	render_object(&call->render, NULL);
+	RENDER(&call->render, "reading the kernel's table; diagnose sys session sync shows what "
+			      "is found\n",
+	       V_FLAG("checking", true));
+	render_close(&call->render);
+	return CONTROL_DONE;
 }
 
 enum control_exit show_session_sync(struct command_call *call)

@@ -161,6 +161,9 @@ struct sync_view {
 	uint64_t gaps, resends, walks, ranges, put_back, dumps;      /* repair */
 	uint64_t deletes_parked, deletes_discarded;
 	uint64_t offered, merged, merge_kept;                        /* after a split */
+	int64_t kernel_ms; /* since this kernel's table was compared with the store; -1: not yet */
+	uint64_t kernel_seen, kernel_lacks, kernel_more, kernel_differs; /* what was found then */
+	uint64_t kernel_checks, kernel_repairs;
 };
 
 /* One session of `get system session list` and `diagnose sys session list`. */

@@ -128,6 +128,9 @@ void ct_reply_tuple(const struct ct *ct, struct ipaddr *ret_src, struct ipaddr *
 		    uint16_t *ret_sport, uint16_t *ret_dport);
 /* Lays the fields of an event over what is known of the session: present fields replace; a full
  * event replaces everything but start_s. */
+/* Does the kernel's copy `seen` say what `record` says? Compared: translation, mark, labels, zones and the
+ * states of TCP and SCTP; not what a copy has of its own (status, timeout, TCP flags, helper). */
+bool ct_is_copy_of(const struct ct *seen, const struct ct *record);
 void ct_merge(struct ct *known, const struct ct_seen *seen);
 
 #endif

@@ -70,6 +70,24 @@ void ct_reply_tuple(const struct ct *ct, struct ipaddr *ret_src, struct ipaddr *
 	}
 }
 
+bool ct_is_copy_of(const struct ct *seen, const struct ct *record)
+{
+	const uint64_t states = BIT(CT_TCP_STATE) | BIT(CT_SCTP_STATE);
+	uint64_t both = seen->has & record->has & states;
+	struct ipaddr src[2], dst[2];
+	uint16_t sport[2], dport[2];
+
+	ct_reply_tuple(seen, &src[0], &dst[0], &sport[0], &dport[0]);
+	ct_reply_tuple(record, &src[1], &dst[1], &sport[1], &dport[1]);
+	/* Absent is zero for marks and labels. */
+	return ipaddr_equal(&src[0], &src[1]) && ipaddr_equal(&dst[0], &dst[1]) &&
+	       sport[0] == sport[1] && dport[0] == dport[1] && seen->mark == record->mark &&
+	       memcmp(seen->labels, record->labels, sizeof(seen->labels)) == 0 &&
+	       seen->zone_reply == record->zone_reply &&
+	       (!(both & BIT(CT_TCP_STATE)) || seen->tcp_state == record->tcp_state) &&
+	       (!(both & BIT(CT_SCTP_STATE)) || seen->sctp_state == record->sctp_state);
+}
+
 /* Takes `number` from `from` where it is present there. */
 static void field_take(struct ct *into, const struct ct *from, unsigned number)
 {

@@ -98,8 +98,23 @@ void apply_on_dump_done(struct sync *s, mono_t now)
 			continue;
 		e->flags &= (uint16_t)~ENTRY_IN_KERNEL;
 		s->stats.put_back++;
+		s->audit.now.lacks++;
 		retry_later(s, now, e);
 	}
+}
+
+/* It can neither be made (its translated tuple is taken) nor updated (its key is not there). */
+static bool clear_way(struct sync *s, struct store_entry *entry)
+{
+	struct ct ct;
+
+	store_read(s->store, entry, &ct);
+	if (!s->ops->kernel_clear(s->arg, &ct))
+		return false;
+	s->stats.inject_cleared++;
+	entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
+	entry->attempts = 0;
+	return true;
 }
 
 static void on_refusal(struct sync *s, mono_t now, struct store_entry *entry, enum ct_op op,
@@ -127,7 +142,7 @@ static void on_refusal(struct sync *s, mono_t now, struct store_entry *entry, en
 		}
 	}
 	if ((error == -EEXIST || error == -ENOENT || error == -EBUSY) &&
-	    entry->attempts < ATTEMPTS) {
+	    (entry->attempts < ATTEMPTS || clear_way(s, entry))) {
 		s->stats.inject_retried++;
 		apply_put(s, now, entry);
 		return;
@@ -165,6 +180,10 @@ void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie
 		return;
 	/* The kernel of a primary is the truth: the dump finds what it has. */
 	if (s->role != SYNC_SECONDARY) {
+		if (op == CT_OP_CREATE && error == -EEXIST && clear_way(s, entry)) {
+			apply_put(s, now, entry);
+			return;
+		}
 		s->stats.inject_failed++;
 		s->is_dump_wanted = true;
 		return;

@@ -159,6 +159,37 @@ static void switching_it_off_takes_the_copies_away(void **state)
 	box_free(box);
 }
 
+static struct ct backwards(uint16_t port)
+{
+	struct ct ct = session(port), inverse = ct;
+
+	ct_reply_tuple(&ct, &inverse.src, &inverse.dst, &inverse.sport, &inverse.dport);
+	inverse.status = IPS_CONFIRMED;
+	return inverse;
+}
+
+/* An answer came to this kernel before the copy, and holds its tuple. */
+static void what_is_in_the_way_of_a_copy_is_cleared(void **state)
+{
+	struct box *box = box_new(true, true);
+	struct ct ct = session(1), answer = backwards(1), other = session(2), alive = backwards(2);
+
+	(void)state;
+	kernel_add(&box->b, &answer);
+	alive.status |= IPS_SEEN_REPLY; /* somebody talks on this one: not ours to judge */
+	kernel_add(&box->b, &alive);
+	side_opens(&box->a, &ct);
+	side_opens(&box->a, &other);
+	box_run(box, MS(200));
+	assert_true(side_has(&box->b, 1));
+	assert_null(kernel_find(&box->b, &answer));
+	assert_int_equal(side_stats(&box->b).inject_cleared, 1);
+	assert_false(side_has(&box->b, 2));
+	assert_non_null(kernel_find(&box->b, &alive));
+	assert_int_equal(side_stats(&box->b).inject_failed, 1);
+	box_free(box);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +200,7 @@ int main(void)
 		cmocka_unit_test(lost_copies_are_put_back),
 		cmocka_unit_test(an_untouched_session_is_put_back_too),
 		cmocka_unit_test(switching_it_off_takes_the_copies_away),
+		cmocka_unit_test(what_is_in_the_way_of_a_copy_is_cleared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

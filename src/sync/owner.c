@@ -99,6 +99,8 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 		s->stats.unchanged++;
 		return;
 	}
+	if (!error && seen->news == CT_NEWS_DUMP && (is_new || audit_is_old(s, entry)))
+		*(is_new ? &s->audit.now.more : &s->audit.now.differs) += 1;
 	if (!error)
 		error = store_put_record(s->store, &record, next_version(s), entry, &entry);
 	if (error) {
@@ -194,6 +196,7 @@ void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 		}
 		return;
 	}
+	s->audit.now.seen += seen->news == CT_NEWS_DUMP;
 	if (entry)
 		entry->flags &= (uint16_t)~ENTRY_DOOMED;
 	if (seen->is_copy) {
@@ -224,6 +227,7 @@ void owner_on_dump_done(struct sync *s, mono_t now)
 			break;
 		if ((e->flags & ENTRY_TOMB) || e->stamp == s->stamp)
 			continue;
+		s->audit.now.lacks += !(e->flags & ENTRY_DOOMED);
 		e->flags &= (uint16_t)~ENTRY_IN_KERNEL;
 		fence_doom(s, now, e, true);
 	}
@@ -276,8 +280,10 @@ void owner_dump(struct sync *s, mono_t now, mono_t *wake)
 		else
 			sync_wake(wake, s->dump_next);
 	}
+	audit_due(s, now, wake);
 	if (!s->is_dump_wanted || s->is_dumping || s->in_flight || s->is_walking)
 		return;
+	audit_begin(s, now);
 	s->is_dump_wanted = false;
 	s->is_dumping = true;
 	s->dump_stamp = ++s->stamp;

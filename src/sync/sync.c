@@ -70,6 +70,8 @@ void sync_on_role(struct sync *s, mono_t now, enum sync_role role, const char *p
 	if (old == SYNC_SECONDARY)
 		merge_note_followed(s);
 	merge_restart(s, now);
+	if (role != old)
+		s->audit.last.at = MONO_ZERO;
 	if (role != SYNC_PRIMARY)
 		closing_discard(s);
 	s->role = role;
@@ -170,12 +172,7 @@ void sync_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 		if (seen->news == CT_NEWS_DESTROY) {
 			apply_lost(s, now, seen);
 		} else if (seen->news == CT_NEWS_DUMP) {
-			struct store_entry *entry = store_find(s->store, &seen->ct);
-
-			if (entry)
-				entry->stamp = s->stamp;
-			if (entry && !seen->is_copy)
-				apply_touched(s, now, seen);
+			audit_copy(s, now, seen);
 		} else if (seen->news == CT_NEWS_UPDATE && seen->has_mark && !seen->is_copy) {
 			apply_touched(s, now, seen);
 		}
@@ -218,6 +215,13 @@ void sync_on_dump_done(struct sync *s, mono_t now, int error)
 	case SYNC_IDLE:
 		break;
 	}
+	audit_done(s, now);
+}
+
+void sync_check_kernel(struct sync *s)
+{
+	if (s->config.is_enabled && s->role != SYNC_IDLE)
+		s->is_dump_wanted = true;
 }
 
 void sync_on_overrun(struct sync *s, mono_t now)
@@ -304,6 +308,7 @@ void sync_describe(const struct sync *s, mono_t now, struct sync_state *v)
 	v->store_bytes = store_bytes(s->store);
 	v->digest = store_digest(s->store);
 	v->in_flight = s->in_flight;
+	v->audit = s->audit.last;
 	v->stats = s->stats;
 	if (s->role == SYNC_PRIMARY) {
 		v->unacknowledged = v->head - outbox_acked_by_all(s);

@@ -56,6 +56,9 @@ struct sync_ops {
 	int (*kernel_renew)(void *arg, const struct ct *ct, uint32_t seconds, uint64_t cookie);
 	/* Is this key in our kernel? 1, 0 or negative errno; for deletes that were parked. */
 	int (*kernel_has)(void *arg, const struct ct *key);
+	/* Removes a session of the gateway itself that nobody ever answered, if it holds the translated
+	 * tuple of `ct`: an answer came here before the copy did, and was taken for a beginning. */
+	bool (*kernel_clear)(void *arg, const struct ct *ct);
 	/* Does this session deserve to travel? (filter room) */
 	bool (*wants)(void *arg, const struct ct *ct);
 	/* Wants one dump of the kernel table through sync_on_seen(), then sync_on_dump_done(). */
@@ -83,15 +86,26 @@ struct sync_stats {
 	uint64_t created_sent, updated_sent, deleted_sent;
 	uint64_t created_heard, updated_heard, deleted_heard;
 	uint64_t inject_created, inject_updated, inject_deleted, inject_failed, inject_retried;
+	uint64_t inject_cleared; /* entries in the way of a copy */
 	uint64_t frames_sent, frames_heard, resends, walks_served, walks_taken, gaps;
 	uint64_t closing_waited; /* states of closing connections that another one followed */
 	uint64_t filtered, unchanged, deletes_parked, deletes_discarded, put_back, table_full;
 	uint64_t digest_mismatches, dumps;
 	uint64_t ranges_differing; /* ranges walked through instead of the whole table */
+	uint64_t audits, audit_lacks, audit_more, audit_differs; /* sync_audit, summed up */
 	uint64_t offered;    /* sessions of our reign told to the primary after a split */
 	uint64_t merged;     /* sessions of another reign taken */
 	uint64_t merge_kept; /* offered, but ours was the higher order */
 	struct drop_counts drops;
+};
+
+/* One reading of the kernel's table, compared with the store. */
+struct sync_audit {
+	uint64_t seen;
+	uint64_t lacks;   /* the store has it, the kernel has not */
+	uint64_t more;    /* the kernel has it, the store has not */
+	uint64_t differs; /* both have it, and not alike */
+	mono_t at;        /* when it was complete; zero: never in this role */
 };
 
 struct sync_peer_state {
@@ -115,6 +129,7 @@ struct sync_state {
 	mono_t proven_at;           /* when equality was last proven; zero: never in this term */
 	uint64_t differing;         /* known now: unacknowledged, or not in our kernel */
 	unsigned in_flight;         /* kernel requests */
+	struct sync_audit audit;    /* the last one */
 	struct sync_peer_state peers[LIMIT_PEERS];
 	unsigned peer_count;
 	struct sync_stats stats;
@@ -143,6 +158,8 @@ void sync_on_seen(struct sync *sync, mono_t now, const struct ct_seen *seen);
 void sync_on_dump_done(struct sync *sync, mono_t now, int error);
 /* Events were lost: repair by one dump. */
 void sync_on_overrun(struct sync *sync, mono_t now);
+/* Compares the kernel's table with the store as soon as possible. */
+void sync_check_kernel(struct sync *sync);
 void sync_on_verdict(struct sync *sync, mono_t now, enum ct_op op, uint64_t cookie, int error);
 /* A monitored link went down or an address went away: deletes are parked, then checked. */
 void sync_on_disturbance(struct sync *sync, mono_t now);

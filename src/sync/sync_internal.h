@@ -121,6 +121,13 @@ struct sync {
 	struct store_cursor sweep; /* timeouts after a takeover, copy bits after a demotion */
 	bool is_sweeping;
 
+	/* audit */
+	struct {
+		bool is_counting;
+		mono_t began;
+		struct sync_audit now, last;
+	} audit;
+
 	/* outbox */
 	struct store_cursor group;
 	struct sync_peer peers[LIMIT_PEERS];
@@ -184,6 +191,14 @@ void owner_number(struct sync *s);
 void owner_change(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct);
 void owner_remove(struct sync *s, mono_t now, struct store_entry *entry);
 void owner_step(struct sync *s, mono_t now, mono_t *wake);
+
+/* audit.c */
+void audit_due(struct sync *s, mono_t now, mono_t *wake);
+void audit_begin(struct sync *s, mono_t now);
+void audit_done(struct sync *s, mono_t now);
+/* Has this entry been as it is since before the dump? */
+bool audit_is_old(const struct sync *s, const struct store_entry *entry);
+void audit_copy(struct sync *s, mono_t now, const struct ct_seen *seen);
 
 /* closing.c */
 struct closing *closing_new(void);

@@ -41,6 +41,15 @@ static bool is_same_translation(const struct ct *a, const struct ct *b)
 	       dp[0] == dp[1];
 }
 
+/* Whatever is the wrong way round and unanswered. */
+static struct ct *in_the_way(struct side *side, const struct ct *ct)
+{
+	struct ct inverse = *ct;
+
+	ct_reply_tuple(ct, &inverse.src, &inverse.dst, &inverse.sport, &inverse.dport);
+	return kernel_find(side, &inverse);
+}
+
 static int kernel_answer(struct side *side, enum ct_op op, const struct ct *ct)
 {
 	struct ct *there = kernel_find(side, ct);
@@ -48,7 +57,7 @@ static int kernel_answer(struct side *side, enum ct_op op, const struct ct *ct)
 	if (HAS(ct, CT_HELPER) && !side->has_helpers)
 		return -EOPNOTSUPP;
 	if (op == CT_OP_CREATE) {
-		if (there)
+		if (there || in_the_way(side, ct))
 			return -EEXIST;
 		if (side->is_full)
 			return -ENOMEM;
@@ -143,6 +152,17 @@ static int op_kernel_has(void *arg, const struct ct *key)
 	return side->has_error ? side->has_error : kernel_find(side, key) != NULL;
 }
 
+static bool op_kernel_clear(void *arg, const struct ct *ct)
+{
+	struct side *side = arg;
+	struct ct *there = in_the_way(side, ct);
+
+	if (!there || (there->status & IPS_SEEN_REPLY))
+		return false;
+	kernel_remove(side, there);
+	return true;
+}
+
 static bool op_wants(void *arg, const struct ct *ct)
 {
 	(void)arg;
@@ -177,6 +197,7 @@ const struct sync_ops sync_lab_ops = {
 	.kernel_timeout = op_kernel_timeout,
 	.kernel_renew = op_kernel_renew,
 	.kernel_has = op_kernel_has,
+	.kernel_clear = op_kernel_clear,
 	.wants = op_wants,
 	.start_dump = op_start_dump,
 	.on_alone = op_alone,

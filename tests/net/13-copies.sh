@@ -22,6 +22,9 @@ mark_is() { # mark_is B MARK WORDS...: whatever the copy bit says
 expire_of() { fk "$1" get system session list | awk -v what="$2" 'index($0, what) { print $2; exit }'; }
 
 lab_new A B
+# Milliseconds are not the point here: 50 ms x 6, which a busy machine can keep.
+ha hb-interval 5
+ha hb-lost-threshold 6
 start_server
 start_cluster A B
 flow plain-icmp icmp --from 10.1.0.10,4711 10.2.0.10

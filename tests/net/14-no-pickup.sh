@@ -7,6 +7,9 @@ copies() { fk "$1" get system session status; }
 ha session-pickup disable
 ha session-pickup-connectionless disable
 lab_new A B
+# Milliseconds are not the point here: 50 ms x 6, which a busy machine can keep.
+ha hb-interval 5
+ha hb-lost-threshold 6
 start_server
 start_cluster A B
 flow download download --from 10.1.0.10 --rate 200000 10.2.0.10

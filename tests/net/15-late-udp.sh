@@ -4,6 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 
 lab_new A B
+# Milliseconds are not the point here: 50 ms x 6, which a busy machine can keep.
+ha hb-interval 5
+ha hb-lost-threshold 6
 for gw in A B; do
 	sysctl_in gw$gw net.netfilter.nf_conntrack_udp_timeout=3 net.netfilter.nf_conntrack_udp_timeout_stream=3
 done

@@ -4,6 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 
 lab_new A B
+# Milliseconds are not the point here: 50 ms x 6, which a busy machine can keep.
+ha hb-interval 5
+ha hb-lost-threshold 6
 lab_hub
 carry some_flows A B
 need "B is proven equal" eventually 8 eval \

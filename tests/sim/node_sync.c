@@ -101,6 +101,13 @@ static int op_kernel_has(void *arg, const struct ct *key)
 	return ns->kernel.slots[fake_number(key)].is_used;
 }
 
+static bool op_kernel_clear(void *arg, const struct ct *ct)
+{
+	(void)arg;
+	(void)ct;
+	return false;
+}
+
 static bool op_wants(void *arg, const struct ct *ct)
 {
 	(void)arg;
@@ -142,6 +149,7 @@ static const struct sync_ops ops = {
 	.kernel_delete = op_kernel_delete,
 	.kernel_timeout = op_kernel_timeout,
 	.kernel_has = op_kernel_has,
+	.kernel_clear = op_kernel_clear,
 	.wants = op_wants,
 	.start_dump = op_start_dump,
 	.on_alone = op_alone,
