@@ -368,6 +368,11 @@ static struct ct_table_config table_config(const struct node *node)
 	};
 }
 
+static int64_t delay_ns(const struct config_ha *ha)
+{
+	return ha->pickup_delay ? SEC((int64_t)ha->pickup_delay_s) : 0;
+}
+
 void node_sync_reconfigure(struct node *node)
 {
 	struct ct_table_config table = table_config(node);
@@ -377,6 +382,7 @@ void node_sync_reconfigure(struct node *node)
 	ct_table_replace(node->table, &table);
 	sync_set_sees_all(node->sync, !table.event_mask);
 	sync_set_brief(node->sync, table.level == SYNC_LEVEL_ESTABLISHED);
+	sync_set_delay(node->sync, delay_ns(&node->config.ha));
 	sync_set_enabled(node->sync, loop_now(node->loop), table.tcp);
 }
 
@@ -408,8 +414,9 @@ static void derive_keys(const struct seal_key *key, bool is_secret, struct store
 		crypto_generichash(ret_keys->hash, sizeof(ret_keys->hash),
 				   (const uint8_t *)hash_label, sizeof(hash_label), key->bytes,
 				   sizeof(key->bytes));
-	crypto_generichash(ret_keys->digest, sizeof(ret_keys->digest), (const uint8_t *)digest_label,
-			   sizeof(digest_label), key->bytes, sizeof(key->bytes));
+	crypto_generichash(ret_keys->digest, sizeof(ret_keys->digest),
+			   (const uint8_t *)digest_label, sizeof(digest_label), key->bytes,
+			   sizeof(key->bytes));
 }
 
 static int open_kernel(struct node *node)
@@ -442,6 +449,7 @@ int node_sync_open(struct node *node, const struct seal_key *key, uint8_t seal_f
 				      .is_brief = node->config.ha.sync_level ==
 						  SYNC_LEVEL_ESTABLISHED,
 				      .has_group_hash = seal_flags & SEAL_AUTHENTICATED,
+				      .delay_ns = delay_ns(&node->config.ha),
 				      .max_sessions = NODE_SESSIONS_MAX, .fence_ns = MS(20) };
 	int error;
 

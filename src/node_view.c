@@ -182,6 +182,8 @@ static void get_ha(void *arg, struct ha_view *v)
 	memcpy(v->group_name, node->config.ha.group_name, sizeof(v->group_name));
 	v->group_id = node->config.ha.group_id;
 	v->pickup = node->config.ha.pickup;
+	v->pickup_delay = node->config.ha.pickup_delay;
+	v->pickup_delay_s = node->config.ha.pickup_delay_s;
 	v->pickup_connectionless = node->config.ha.pickup_connectionless;
 	v->override = node->config.ha.override;
 	v->uptime_ms = (uint64_t)(time(NULL) - node->started_s) * 1000;
@@ -279,6 +281,8 @@ static void get_sync(void *arg, struct sync_view *v)
 	v->is_started = node->config.ha.pickup;
 	v->head = s.role == SYNC_SECONDARY ? s.cursor : s.head;
 	v->stored = s.sessions;
+	v->young = s.young;
+	v->died_young = s.stats.died_young;
 	v->unacked_ms = s.oldest_unacked_ns / MS(1);
 	v->proven_ms = since_ms(now, s.proven_at);
 	v->kernel_ms = since_ms(now, s.audit.at);

@@ -74,6 +74,8 @@ struct config_ha {
 	bool event_mask;           /* default enable */
 	uint32_t copy_mark_bit;    /* session-copy-mark: one bit, hexadecimal, default 0x80000000 */
 	bool pickup;               /* session-pickup, default disable */
+	bool pickup_delay;          /* session-pickup-delay, default disable */
+	unsigned pickup_delay_s;    /* session-pickup-delay-seconds, 1..3600, default 30 */
 	bool pickup_connectionless; /* session-pickup-connectionless, default disable */
 };
 

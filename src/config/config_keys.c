@@ -62,6 +62,8 @@ const struct config_key config_keys[] = {
 	{ "system ha", "monitor", KEY_IFACES, HA(monitor), COUNT(monitor_count), 0, 0, CONFIG_MONITOR_MAX, NULL, "", KEY_SYNCED, "interfaces whose link counts in the election" },
 	{ "system ha", "session-pickup", KEY_FLAG, HA(pickup), 0, 0, 0, 0, NULL, "disable", KEY_SYNCED, "sessions survive a failover (TCP and SCTP)" },
 	{ "system ha", "session-pickup-connectionless", KEY_FLAG, HA(pickup_connectionless), 0, 0, 0, 0, NULL, "disable", KEY_SYNCED, "UDP and ICMP sessions too" },
+	{ "system ha", "session-pickup-delay", KEY_FLAG, HA(pickup_delay), 0, 0, 0, 0, NULL, "disable", KEY_SYNCED, "only TCP sessions that have lived for a while" },
+	{ "system ha", "session-pickup-delay-seconds", KEY_NUMBER, HA(pickup_delay_s), 0, 0, 1, 3600, NULL, "30", KEY_SYNCED, "how long that is" },
 	{ "system ha", "session-sync-level", KEY_CHOICE, HA(sync_level), 0, 0, 0, 0, levels, "established", KEY_SYNCED, "which changes of a session travel" },
 	{ "system ha", "session-copy-mark", KEY_ONE_BIT, HA(copy_mark_bit), 0, 0, 0, 0, NULL, "0x80000000", KEY_SYNCED, "ct mark bit of copies" },
 	{ "system ha", "event-mask", KEY_FLAG, HA(event_mask), 0, 0, 0, 0, NULL, "enable", KEY_PER_MEMBER, "let the kernel raise only the events that are needed" },

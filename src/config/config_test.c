@@ -132,6 +132,7 @@ static const char everything[] =
 	"set encryption disable set authentication enable set priority 255 set override enable "
 	"set ha-uptime-diff-margin 65535 set takeover-probe 1000 set monitor in out "
 	"set session-pickup enable set session-pickup-connectionless enable "
+	"set session-pickup-delay enable set session-pickup-delay-seconds 3600 "
 	"set session-sync-level all-states set session-copy-mark 0x1 set event-mask disable end";
 
 static void config_print_parses_to_itself(void **state)

@@ -180,9 +180,10 @@ static void show_head(struct render *r, const struct ha_view *view)
 	}
 	render_close(r);
 	RENDER(r,
-	       view->pickup ? "ses_pickup: {session_pickup:e}, ses_pickup_delay=disable\n"
+	       view->pickup ? "ses_pickup: {session_pickup:e}, ses_pickup_delay={session_pickup_delay:e}\n"
 			    : "ses_pickup: {session_pickup:e}\n",
 	       V_FLAG("session_pickup", view->pickup),
+	       V_FLAG("session_pickup_delay", view->pickup && view->pickup_delay),
 	       V_FLAG("session_pickup_connectionless", view->pickup_connectionless));
 	RENDER(r, "override: {override:e}\n", V_FLAG("override", view->override));
 }

@@ -28,11 +28,12 @@ static void show_statistics(struct render *r, const struct ha_view *v)
 	       "        activity.ha_id_changes = {takeovers}\n"
 	       "        activity.fdb  = c:0 q:0\n\n"
 	       "Model=Flowkeep, Mode={mode} Group={group_id} Debug=0\n"
-	       "nvcluster=1, ses_pickup={session_pickup}, delay=0\n\n",
+	       "nvcluster=1, ses_pickup={session_pickup}, delay={delay_s}\n\n",
 	       V_NUMBER("hb_sent", v->hb_sent), V_NUMBER("hb_heard", v->hb_heard),
 	       V_NUMBER(".packets", v->hb_sent + v->hb_heard), V_NUMBER("hb_bytes", v->hb_bytes),
 	       V_NUMBER("takeovers", v->takeovers), V_NUMBER("mode", is_cluster ? 2 : 0),
-	       V_NUMBER("group_id", v->group_id), V_FLAG("session_pickup", v->pickup));
+	       V_NUMBER("group_id", v->group_id), V_FLAG("session_pickup", v->pickup),
+	       V_NUMBER("delay_s", v->pickup && v->pickup_delay ? v->pickup_delay_s : 0));
 }
 
 static void show_members(struct render *r, const struct ha_view *v)

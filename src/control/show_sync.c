@@ -67,6 +67,11 @@ static void show_equality(struct render *r, const struct sync_view *v)
 	       V_NUMBER("kernel_repairs", v->kernel_repairs));
 	RENDER(r, "stored sessions: {stored}, version: {head}\n", V_NUMBER("stored", v->stored),
 	       V_NUMBER("head", v->head));
+	RENDER(r,
+	       v->young || v->died_young ? "kept back: {young}, ended before they were told: "
+					   "{died_young} (session-pickup-delay)\n"
+					 : "",
+	       V_NUMBER("young", v->young), V_NUMBER("died_young", v->died_young));
 }
 
 static void show_members(struct render *r, const struct sync_view *v)

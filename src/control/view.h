@@ -99,7 +99,8 @@ struct ha_view {
 	char primary[17];        /* serial; empty while none is known */
 	uint64_t uptime_ms;      /* since the daemon joined the cluster */
 	int64_t changed_s;       /* last change of our state, epoch; -1: never */
-	bool pickup, pickup_connectionless, override;
+	bool pickup, pickup_connectionless, pickup_delay, override;
+	unsigned pickup_delay_s;
 	bool is_forced; /* execute ha failover set */
 	bool is_warning[HA_WARN_COUNT];
 	char answered_by[64]; /* who answered the probe, with HA_WARN_UNKNOWN_GATEWAY */
@@ -144,6 +145,7 @@ struct sync_view {
 	bool is_started, tcp, others, expectation, redir, nat, standalone;
 	uint64_t head;      /* newest version of the primary's table */
 	uint64_t stored;    /* sessions in our store */
+	uint64_t young, died_young; /* kept back by session-pickup-delay; of those: ended */
 	int64_t differing;  /* sessions that differ now; -1: not known */
 	int64_t unacked_ms; /* age of the oldest change that a member has not acknowledged; 0: none
 			     */

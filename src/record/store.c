@@ -2,6 +2,7 @@
 #include "record/store_impl.h"
 
 #include "base/xalloc.h"
+#include "wire/limits.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -9,6 +10,8 @@
 #include <string.h>
 
 #define FIRST_BUCKETS 1024
+
+_Static_assert((int)STORE_RECORD_BYTES == (int)LIMIT_RECORD_BYTES, "the same bound");
 
 static uint64_t keyed_hash(const uint8_t key[16], const void *data, size_t len)
 {
@@ -50,7 +53,7 @@ static void digest_sub(struct store *store, const struct store_entry *entry)
 	store->ranges[store_range_of(entry)] -= entry->digest;
 }
 
-static void digest_add(struct store *store, const struct store_entry *entry)
+void store_digest_add(struct store *store, const struct store_entry *entry)
 {
 	store->digest += entry->digest;
 	store->ranges[store_range_of(entry)] += entry->digest;
@@ -78,6 +81,7 @@ struct store *store_new(const struct schema *schema, const struct store_keys *ke
 	store->bucket_count = FIRST_BUCKETS;
 	store->buckets = xcalloc(store->bucket_count, sizeof(*store->buckets));
 	list_init(&store->by_version);
+	list_init(&store->young);
 	store_cursor_init(store, &store->tomb_at);
 	return store;
 }
@@ -121,6 +125,8 @@ void store_clear(struct store *store)
 		next = store_after(store, e);
 		store_drop(store, e);
 	}
+	for (struct store_entry *e; (e = store_first_young(store, NULL));)
+		store_drop(store, e);
 }
 
 void store_free(struct store *store)
@@ -140,6 +146,11 @@ size_t store_live(const struct store *store)
 size_t store_tombs(const struct store *store)
 {
 	return store->tombs;
+}
+
+size_t store_young(const struct store *store)
+{
+	return store->young_count;
 }
 
 uint64_t store_digest(const struct store *store)
@@ -311,31 +322,41 @@ static struct store_entry *make_room(struct store *store, struct store_entry *ol
 	if (old)
 		unchain(store, old);
 	entry = xrealloc(old, 1, sizeof(*entry) + len);
-	if (!old) {
+	if (!old)
 		memset(entry, 0, sizeof(*entry));
-		store->live++;
-	}
 	entry->hash = hash;
 	chain(store, entry);
 	return entry;
 }
 
-int store_put_record(struct store *store, const struct store_record *record, uint64_t version,
-		     struct store_entry *old, struct store_entry **ret_entry)
+static bool is_full(const struct store *store)
+{
+	return store->live + store->tombs + store->young_count >= store->max;
+}
+
+/* Out of order, digest and count, whatever it was. */
+static void leave(struct store *store, struct store_entry *entry)
+{
+	store_take_out(store, entry);
+	if (entry->flags & ENTRY_YOUNG) {
+		store->young_count--;
+		return;
+	}
+	digest_sub(store, entry);
+	if (entry->flags & ENTRY_TOMB)
+		store->tombs--;
+	else
+		store->live--;
+}
+
+static struct store_entry *fill(struct store *store, const struct store_record *record,
+				struct store_entry *old)
 {
 	struct store_entry *entry;
 
-	if (!old && store->live + store->tombs >= store->max)
-		return -ENOSPC;
-	if (old) {
-		store_take_out(store, old);
-		digest_sub(store, old);
-		if (old->flags & ENTRY_TOMB) {
-			store->tombs--;
-			store->live++;
-			old->flags = 0;
-			old->stamp = 0;
-		}
+	if (old && (old->flags & ENTRY_TOMB)) {
+		old->flags = 0;
+		old->stamp = 0;
 	}
 	entry = make_room(store, old, record->hash, record->len);
 	memcpy(entry->bytes, record->bytes, record->len);
@@ -343,12 +364,63 @@ int store_put_record(struct store *store, const struct store_record *record, uin
 	entry->key_at = record->key_at;
 	entry->key_len = record->key_len;
 	entry->digest = record->digest;
-	digest_add(store, entry);
-	store_set_version(store, entry, version);
-	if (store->live + store->tombs > store->bucket_count)
+	return entry;
+}
+
+static void grow_to_count(struct store *store)
+{
+	if (store->live + store->tombs + store->young_count > store->bucket_count)
 		grow(store);
+}
+
+int store_put_record(struct store *store, const struct store_record *record, uint64_t version,
+		     struct store_entry *old, struct store_entry **ret_entry)
+{
+	struct store_entry *entry;
+
+	if (!old && is_full(store))
+		return -ENOSPC;
+	if (old) {
+		leave(store, old);
+		old->flags &= (uint16_t)~ENTRY_YOUNG;
+	}
+	entry = fill(store, record, old);
+	store_publish(store, entry, version);
+	grow_to_count(store);
 	*ret_entry = entry;
 	return 0;
+}
+
+int store_put_young(struct store *store, const struct store_record *record, int64_t due_ns,
+		    struct store_entry *old, struct store_entry **ret_entry)
+{
+	bool is_young = old && (old->flags & ENTRY_YOUNG);
+	struct list *after = is_young ? old->node.link.prev : store->young.prev;
+	uint64_t due = is_young ? old->node.version : (uint64_t)due_ns;
+	struct store_entry *entry;
+
+	if (!old && is_full(store))
+		return -ENOSPC;
+	if (old)
+		leave(store, old);
+	entry = fill(store, record, old);
+	entry->flags |= ENTRY_YOUNG;
+	entry->node.version = due;
+	list_add_before(after->next, &entry->node.link);
+	store->young_count++;
+	grow_to_count(store);
+	*ret_entry = entry;
+	return 0;
+}
+
+void store_publish(struct store *store, struct store_entry *entry, uint64_t version)
+{
+	if (entry->flags & ENTRY_YOUNG)
+		leave(store, entry);
+	entry->flags &= (uint16_t)~ENTRY_YOUNG;
+	store->live++;
+	store_digest_add(store, entry);
+	store_set_version(store, entry, version);
 }
 
 int store_put(struct store *store, const void *obj, uint64_t version,
@@ -369,16 +441,17 @@ void store_remove(struct store *store, struct store_entry *entry, uint64_t versi
 	uint8_t key[LIMIT_RECORD_BYTES];
 	struct wbuf w = wbuf_of(key, sizeof(key));
 
+	/* Nobody has heard of it. */
+	if (entry->flags & ENTRY_YOUNG) {
+		store_drop(store, entry);
+		return;
+	}
+	leave(store, entry);
 	/* The key fields begin the encoding: the tombstone is their mask and their bytes. */
 	wbuf_varint(&w, key_mask);
-	store_take_out(store, entry);
-	if (!(entry->flags & ENTRY_TOMB)) {
-		store->live--;
-		store->tombs++;
-	}
-	digest_sub(store, entry);
 	entry->digest = 0;
 	entry->flags = ENTRY_TOMB;
+	store->tombs++;
 	store->entry_bytes -= entry->len;
 	memmove(entry->bytes + wbuf_len(&w), entry->bytes + entry->key_at, entry->key_len);
 	memcpy(entry->bytes, key, wbuf_len(&w));
@@ -391,12 +464,7 @@ void store_remove(struct store *store, struct store_entry *entry, uint64_t versi
 void store_drop(struct store *store, struct store_entry *entry)
 {
 	unchain(store, entry);
-	store_take_out(store, entry);
-	digest_sub(store, entry);
-	if (entry->flags & ENTRY_TOMB)
-		store->tombs--;
-	else
-		store->live--;
+	leave(store, entry);
 	store->entry_bytes -= sizeof(*entry) + entry->len;
 	free(entry);
 }

@@ -9,6 +9,9 @@
  * The digest is the sum, modulo 2^64, of a keyed hash of every live record's key and state
  * fields (schema.digested: not of timing). Two stores with equal count and digest hold equal sessions.
  *
+ * A record may be kept back at first: it is found by its key, and is in no order, digest or count,
+ * until it is published.
+ *
  * The key space has STORE_RANGES ranges, the same on every member, each with a digest of its own,
  * so that two stores which differ find out where.
  *
@@ -19,7 +22,6 @@
 
 #include "base/list.h"
 #include "record/codec.h"
-#include "wire/limits.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,7 +34,8 @@ enum {
 	ENTRY_RETRY = 1 << 4,     /* the kernel refused it; tried again later */
 	ENTRY_FIXED = 1 << 5,     /* its timeout is fixed: renewed while it lives (GRE) */
 	ENTRY_SILENT = 1 << 6,    /* known from a dump only: it may raise no events at all */
-	ENTRY_OWN = 1 << 7,       /* forwarded by this kernel in the reign that ended (sync/merge.c) */
+	ENTRY_OWN = 1 << 7,       /* forwarded by us in the reign that ended (sync/merge.c) */
+	ENTRY_YOUNG = 1 << 8,     /* not told yet, store_put_young() */
 };
 
 /* 8 bytes of digest each: 8 KiB, and a table of a million differs by a thousand records or more. */
@@ -72,12 +75,15 @@ struct store_keys {
 	uint8_t digest[16]; /* equal on all members of a group */
 };
 
+/* The longest encoding (LIMIT_RECORD_BYTES of wire/limits.h). */
+enum { STORE_RECORD_BYTES = 320 };
+
 /* A record made ready once, to be looked up, compared and stored: store_prepare(). */
 struct store_record {
 	uint64_t hash, digest;
 	uint16_t len;
 	uint8_t key_at, key_len;
-	uint8_t bytes[LIMIT_RECORD_BYTES];
+	uint8_t bytes[STORE_RECORD_BYTES];
 };
 
 struct store;
@@ -112,6 +118,16 @@ int store_put_record(struct store *store, const struct store_record *record, uin
  * not be 0. -ENOSPC at the cap, -EMSGSIZE for a record that does not encode. */
 int store_put(struct store *store, const void *obj, uint64_t version,
 	      struct store_entry **ret_entry);
+/* Keeps a record back until `due_ns` (a new one, or one kept back already, whose time stays; `old` as
+ * for store_put_record()). */
+int store_put_young(struct store *store, const struct store_record *record, int64_t due_ns,
+		    struct store_entry *old, struct store_entry **ret_entry);
+/* The one kept back longest and when it is due, NULL: none; and who came after it. */
+struct store_entry *store_first_young(const struct store *store, int64_t *ret_due_ns);
+struct store_entry *store_next_young(const struct store *store, const struct store_entry *entry);
+/* From now on it is a record like any other, of this version. */
+void store_publish(struct store *store, struct store_entry *entry, uint64_t version);
+size_t store_young(const struct store *store);
 /* Leaves a tombstone of that version. The entry's address may change. */
 void store_remove(struct store *store, struct store_entry *entry, uint64_t version);
 /* Forgets it at once, without a tombstone. */

@@ -18,9 +18,14 @@ struct store {
 	uint64_t ranges[STORE_RANGES];
 	uint64_t head;
 	struct list by_version;
+	struct list young;           /* by age; node.version is when it is due, nanoseconds */
+	size_t young_count;
 	struct store_entry *placed;  /* last one placed below the head, where a walk goes on */
 	struct store_cursor tomb_at; /* no tombstones before it */
 };
+
+/* store.c */
+void store_digest_add(struct store *store, const struct store_entry *entry);
 
 /* store_order.c: the list in version order */
 void store_take_out(struct store *store, struct store_entry *entry);

@@ -66,6 +66,25 @@ void store_forget_tombs(struct store *store, uint64_t version)
 	}
 }
 
+struct store_entry *store_first_young(const struct store *store, int64_t *ret_due_ns)
+{
+	struct store_entry *entry;
+
+	if (store->young.next == &store->young)
+		return NULL;
+	entry = entry_of(node_of(store->young.next));
+	if (ret_due_ns)
+		*ret_due_ns = (int64_t)entry->node.version;
+	return entry;
+}
+
+struct store_entry *store_next_young(const struct store *store, const struct store_entry *entry)
+{
+	struct list *next = entry->node.link.next;
+
+	return next == &store->young ? NULL : entry_of(node_of(next));
+}
+
 static struct store_entry *entry_from(const struct store *store, struct list *link)
 {
 	while (link != &store->by_version && node_of(link)->version == STORE_IS_CURSOR)

@@ -192,6 +192,61 @@ static void ranges_are_of_like_size(void **state)
 	store_free(store);
 }
 
+static struct store_entry *put_young(struct store *store, uint32_t id, uint32_t life, int64_t due)
+{
+	struct ct ct = session(id, life);
+	struct store_record record;
+	struct store_entry *entry = NULL;
+
+	assert_int_equal(store_prepare(store, &ct, &record), 0);
+	assert_int_equal(store_put_young(store, &record, due, store_find(store, &ct), &entry), 0);
+	return entry;
+}
+
+static void young_records_are_known_to_nobody(void **state)
+{
+	struct store *store = store_new(&schema_ct, &keys, 4);
+	struct ct ct = session(9, 9);
+	struct store_entry *e;
+	int64_t due = 0;
+
+	(void)state;
+	put(store, 1, 1, 1);
+	put_young(store, 2, 0, 100);
+	put_young(store, 3, 0, 200);
+	put_young(store, 2, 1, 300); /* longer now, and still the oldest */
+	assert_int_equal(store_live(store), 1);
+	assert_int_equal(store_young(store), 2);
+	assert_int_equal(store_head(store), 1);
+	assert_ptr_equal(store_after(store, store_first(store)), NULL);
+	assert_int_equal(store_digest(store), store_first(store)->digest);
+	e = store_first_young(store, &due);
+	assert_ptr_equal(e, find(store, 2));
+	assert_int_equal(life_of(store, e), 1);
+	assert_int_equal(due, 100);
+	assert_ptr_equal(store_next_young(store, e), find(store, 3));
+	/* They count against the cap. */
+	put(store, 4, 1, 2);
+	assert_int_equal(store_put(store, &ct, 3, &e), -ENOSPC);
+	store_publish(store, find(store, 2), 3);
+	assert_int_equal(store_live(store), 3);
+	assert_int_equal(find(store, 2)->node.version, 3);
+	assert_false(find(store, 2)->flags & ENTRY_YOUNG);
+	/* Whoever ends young leaves nothing. */
+	store_remove(store, find(store, 3), 4);
+	assert_null(find(store, 3));
+	assert_int_equal(store_tombs(store), 0);
+	assert_null(store_first_young(store, &due));
+	/* Put as any other: told at once. */
+	put_young(store, 5, 0, 100);
+	put(store, 5, 1, 5);
+	assert_int_equal(store_young(store), 0);
+	assert_int_equal(store_live(store), 4);
+	store_drop(store, find(store, 5));
+	put_young(store, 6, 0, 100);
+	store_free(store);
+}
+
 static void store_refuses_beyond_its_cap(void **state)
 {
 	struct store *store = store_new(&schema_ct, &keys, 3);
@@ -520,6 +575,7 @@ int main(void)
 		cmocka_unit_test(store_tombstones_keep_the_key_only),
 		cmocka_unit_test(store_digest_depends_on_content_only),
 		cmocka_unit_test(ranges_are_of_like_size),
+		cmocka_unit_test(young_records_are_known_to_nobody),
 		cmocka_unit_test(store_refuses_beyond_its_cap),
 		cmocka_unit_test(cursor_sees_each_change_once),
 		cmocka_unit_test(cursors_seek_and_join),

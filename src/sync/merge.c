@@ -103,7 +103,7 @@ static bool is_taken(const struct sync *s, const struct ct *ct, const struct sto
 	if (!entry || (entry->flags & ENTRY_TOMB))
 		return !is_over(s, ct, entry, term, version, serial);
 	/* It has just ended here, in the present term. */
-	if (entry->flags & ENTRY_DOOMED)
+	if (entry->flags & (ENTRY_DOOMED | ENTRY_YOUNG))
 		return false;
 	if (!store_differs(s->store, entry, ct) || outranks(s, entry, term, version, serial))
 		return false;

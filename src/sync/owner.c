@@ -35,6 +35,11 @@ void owner_number(struct sync *s)
 
 void owner_remove(struct sync *s, mono_t now, struct store_entry *entry)
 {
+	if (young_is(entry)) {
+		store_drop(s->store, entry);
+		s->stats.died_young++;
+		return;
+	}
 	store_remove(s->store, entry, next_version(s));
 	outbox_mark(s, now, entry->len);
 }
@@ -64,7 +69,7 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 	const struct ct *known = &seen->ct;
 	struct store_record record;
 	uint16_t flags = ENTRY_IN_KERNEL | ENTRY_TOUCHED;
-	bool is_new = !entry || (entry->flags & ENTRY_TOMB);
+	bool is_new = !entry || (entry->flags & ENTRY_TOMB), is_young;
 	int error;
 
 	if (entry && !(entry->flags & ENTRY_TOMB)) {
@@ -90,7 +95,7 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 			owner_remove(s, now, entry);
 		return;
 	}
-	if (!is_new && closing_waits(s, now, entry, known)) {
+	if (!is_new && !young_is(entry) && closing_waits(s, now, entry, known)) {
 		s->stats.closing_waited++;
 		return;
 	}
@@ -99,9 +104,14 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 		s->stats.unchanged++;
 		return;
 	}
-	if (!error && seen->news == CT_NEWS_DUMP && (is_new || audit_is_old(s, entry)))
+	if (!error && seen->news == CT_NEWS_DUMP && !young_is(entry) &&
+	    (is_new || audit_is_old(s, entry)))
 		*(is_new ? &s->audit.now.more : &s->audit.now.differs) += 1;
-	if (!error)
+	is_young = young_waits(s, known, entry, seen->news == CT_NEWS_DUMP);
+	if (!error && is_young)
+		error = store_put_young(s->store, &record, mono_add(now, s->config.delay_ns).ns,
+					entry, &entry);
+	else if (!error)
 		error = store_put_record(s->store, &record, next_version(s), entry, &entry);
 	if (error) {
 		s->stats.table_full++;
@@ -112,7 +122,8 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 		entry->flags |= ENTRY_SILENT;
 	note_silence(s, seen, entry);
 	entry->stamp = s->stamp;
-	outbox_mark(s, now, entry->len);
+	if (!is_young)
+		outbox_mark(s, now, entry->len);
 }
 
 static uint32_t timeout_of(const struct ct *ct)
@@ -190,7 +201,9 @@ void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 
 	if (seen->news == CT_NEWS_DESTROY) {
 		/* Should the role be lost before the fence: it is to be put back here. */
-		if (entry) {
+		if (young_is(entry)) {
+			owner_remove(s, now, entry);
+		} else if (entry) {
 			entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
 			fence_doom(s, now, entry, false);
 		}
@@ -222,6 +235,7 @@ void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 /* What the dump did not show has ended while nobody listened; the fence asks the kernel once more. */
 void owner_on_dump_done(struct sync *s, mono_t now)
 {
+	young_on_dump_done(s);
 	for (struct store_entry *e = store_first(s->store); e; e = store_after(s->store, e)) {
 		if (e->node.version > s->dump_head)
 			break;
@@ -301,6 +315,7 @@ void owner_step(struct sync *s, mono_t now, mono_t *wake)
 	owner_dump(s, now, wake);
 	renew_due(s, now, wake);
 	closing_step(s, now, wake);
+	young_step(s, now, wake);
 	apply_retry(s, now, wake);
 	merge_own_step(s, now, wake);
 	fence_step(s, now, wake);

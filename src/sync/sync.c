@@ -72,8 +72,10 @@ void sync_on_role(struct sync *s, mono_t now, enum sync_role role, const char *p
 	merge_restart(s, now);
 	if (role != old)
 		s->audit.last.at = MONO_ZERO;
-	if (role != SYNC_PRIMARY)
+	if (role != SYNC_PRIMARY) {
 		closing_discard(s);
+		young_discard(s);
+	}
 	s->role = role;
 	s->term = term;
 	memset(s->primary, 0, sizeof(s->primary));
@@ -128,6 +130,7 @@ void sync_set_enabled(struct sync *s, mono_t now, bool is_enabled)
 	s->config.is_enabled = is_enabled;
 	if (!is_enabled) {
 		s->knows_all = false;
+		young_discard(s);
 		s->reign.is_used = false;
 		merge_clear(s);
 		fence_discard(s);
@@ -150,6 +153,11 @@ void sync_set_enabled(struct sync *s, mono_t now, bool is_enabled)
 void sync_set_sees_all(struct sync *s, bool sees_all)
 {
 	s->config.sees_all = sees_all;
+}
+
+void sync_set_delay(struct sync *s, int64_t delay_ns)
+{
+	s->config.delay_ns = delay_ns;
 }
 
 void sync_set_brief(struct sync *s, bool is_brief)
@@ -305,6 +313,7 @@ void sync_describe(const struct sync *s, mono_t now, struct sync_state *v)
 	v->cursor = s->cursor;
 	v->sessions = store_live(s->store);
 	v->tombs = store_tombs(s->store);
+	v->young = store_young(s->store);
 	v->store_bytes = store_bytes(s->store);
 	v->digest = store_digest(s->store);
 	v->in_flight = s->in_flight;

@@ -75,11 +75,12 @@ struct sync_config {
 	bool is_enabled;         /* session-pickup; off: nothing is told or taken, always ready */
 	bool sees_all;           /* no masks: every session begins with a NEW event, so an update of
 				  * one that is not in the store is of one that was refused */
-	bool is_brief;           /* level established: how connections end is said briefly, closing.c */
+	bool is_brief;           /* level established: ends are said briefly, closing.c */
 	bool has_group_hash;     /* keys.hash is the same on all members: deletes name it */
 	size_t max_sessions;
 	struct store_keys keys;
 	int64_t fence_ns;        /* how long a delete waits, 20 ms */
+	int64_t delay_ns;        /* session-pickup-delay; 0: TCP is told at once */
 };
 
 struct sync_stats {
@@ -88,6 +89,7 @@ struct sync_stats {
 	uint64_t inject_created, inject_updated, inject_deleted, inject_failed, inject_retried;
 	uint64_t inject_cleared; /* entries in the way of a copy */
 	uint64_t frames_sent, frames_heard, resends, walks_served, walks_taken, gaps;
+	uint64_t died_young;     /* kept back by session-pickup-delay, and never told */
 	uint64_t closing_waited; /* states of closing connections that another one followed */
 	uint64_t filtered, unchanged, deletes_parked, deletes_discarded, put_back, table_full;
 	uint64_t digest_mismatches, dumps;
@@ -122,7 +124,7 @@ struct sync_state {
 	uint64_t term;
 	uint64_t head;
 	uint64_t cursor;            /* secondary: everything up to here is stored */
-	size_t sessions, tombs, store_bytes;
+	size_t sessions, tombs, young, store_bytes;
 	uint64_t digest;
 	uint64_t unacknowledged;    /* changes not acknowledged by every peer */
 	int64_t oldest_unacked_ns;  /* age of the oldest of them; 0: none */
@@ -144,6 +146,8 @@ void sync_free(struct sync *sync);
 void sync_set_enabled(struct sync *sync, mono_t now, bool is_enabled);
 /* set event-mask switched (sync_config.sees_all). */
 void sync_set_sees_all(struct sync *sync, bool sees_all);
+/* set session-pickup-delay changed (sync_config.delay_ns); what is kept back follows. */
+void sync_set_delay(struct sync *sync, int64_t delay_ns);
 /* set session-sync-level switched (sync_config.is_brief). */
 void sync_set_brief(struct sync *sync, bool is_brief);
 

@@ -192,6 +192,15 @@ void owner_change(struct sync *s, mono_t now, struct store_entry *entry, const s
 void owner_remove(struct sync *s, mono_t now, struct store_entry *entry);
 void owner_step(struct sync *s, mono_t now, mono_t *wake);
 
+/* young.c */
+bool young_is(const struct store_entry *entry);
+/* True: this session is kept back (store_put_young()). */
+bool young_waits(const struct sync *s, const struct ct *ct, const struct store_entry *entry,
+		 bool is_dump);
+void young_discard(struct sync *s);
+void young_on_dump_done(struct sync *s);
+void young_step(struct sync *s, mono_t now, mono_t *wake);
+
 /* audit.c */
 void audit_due(struct sync *s, mono_t now, mono_t *wake);
 void audit_begin(struct sync *s, mono_t now);

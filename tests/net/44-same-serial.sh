@@ -86,5 +86,5 @@ claim "B follows A" eventually 15 says_primary B A
 claim "the error is over at B" not clashes B
 claim "and at A, when the other has been silent for long" eventually 15 not clashes A
 claim "sessions are copied" eventually 8 same_sessions A B
-claim_survival "two members with one serial" 20
+claim_survival "two members with one serial"
 finish
