@@ -281,6 +281,35 @@ class Flowkeep(Pair):
         ns(self.gws[0], "conntrack", "-F")
         return until(10, lambda: self.count(0) < 50 and self.count(1) < 50)
 
+    def record(self):
+        """The events that a primary's kernel raises for a few sessions, from their beginning to their end."""
+        path = f"{RUN}/{self.key}.events"
+        if os.path.exists(path):
+            return path
+        if not self.procs:
+            self.start(alone=True)
+            self.routes()
+        self.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait=1")
+        recorder = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.gws[0]}", f"{BUILD}/bench/pipeline", "record",
+                                     f"{path}.new", "8"], stdout=subprocess.PIPE, text=True)
+        recorder.stdout.readline()
+        self.gen(8, rate=1000, close_ms=100)
+        while recorder.poll() is None:
+            ns(self.gws[0], "conntrack", "-L", check=False)  # a dump makes the kernel collect them
+            time.sleep(0.1)
+        self.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait=120")
+        if recorder.returncode:
+            raise RuntimeError("no recording of events")
+        os.rename(f"{path}.new", path)
+        return path
+
+    @staticmethod
+    def pipeline(half, recording, count, rate):
+        done = subprocess.run([f"{BUILD}/bench/pipeline", half, recording, str(count), str(rate)], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return json.loads(done.stdout)
+
     def join(self, want):
         begun = time.monotonic()
         self.procs.append(self.one(self.gws[1]))

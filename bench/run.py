@@ -4,8 +4,9 @@
     bench/run.py [--quick] [--only PART,...] [--sides SIDE,...] [--repeat N] [--out DIR]
 
 It builds the lab (lab.sh) in namespaces of its own, raises the host-wide nf_conntrack_max where it may, and puts
-it back. Parts: cpu, closed, rate, lag, kernel, join, and profile (perf of both daemons). Sides: conntrackd (as its
-documents say), conntrackd-filtered (only TCP states from ESTABLISHED on), established and all-states (flowkeepd).
+it back. Parts: cpu, closed, rate, lag, kernel, join, pipeline and fanout (pipeline.c: a daemon's rooms without the
+generator), and profile (perf of both daemons). Sides: conntrackd (as its documents say), conntrackd-filtered (only TCP
+states from ESTABLISHED on), established and all-states (flowkeepd).
 Writes RESULTS.md and results.json; on fewer parts or sides than all only the latter.
 """
 import argparse
@@ -25,10 +26,12 @@ TIME_WAIT_S, TIME_WAIT_BRIEF_S = 120, 5
 RATE_TOP = 90000  # the generator and the kernel alone reach less
 
 FULL = {"cpu": 200000, "closed": 100000, "rate_s": 3, "precision": 1.08, "lag": 100000, "kernel": 200000,
-        "join": (200000, 1000000), "repeat": 3, "parts": "cpu,closed,rate,lag,kernel,join",
+        "join": (200000, 1000000), "pipeline": 300000, "fanout": 50000, "repeat": 3,
+        "parts": "cpu,closed,rate,lag,kernel,join,pipeline,fanout",
         "sides": "conntrackd,established,conntrackd-filtered,all-states"}
 QUICK = {"cpu": 30000, "closed": 10000, "rate_s": 1, "precision": 1.51, "lag": 20000, "kernel": 40000,
-         "join": (50000,), "repeat": 1, "parts": "cpu,rate,lag,kernel", "sides": "conntrackd,established"}
+         "join": (50000,), "pipeline": 50000, "fanout": 10000, "repeat": 1,
+         "parts": "cpu,rate,lag,kernel,pipeline,fanout", "sides": "conntrackd,established"}
 
 
 def part_cpu(opt, keep):
@@ -110,6 +113,8 @@ def part_kernel(opt, keep):
         (pair or bare).routes()
         got = (pair or bare).gen(opt.count or opt.size["kernel"])
         keep("kernel", pair, got)
+        if isinstance(pair, Flowkeep):
+            pair.record()  # for two other parts, while it is a primary
         note(f"set-up, {pair.key if pair else 'no daemon'}: {got['per_s']:.0f}/s, {got['lost']} lost")
         (pair or bare).clear()
 
@@ -132,6 +137,33 @@ def part_join(opt, keep):
             pair.clear()
 
 
+def part_pipeline(opt, keep):
+    """One core, one daemon's rooms: recorded events in, frames out; frames in, kernel out"""
+    for pair in opt.pairs:
+        if isinstance(pair, Conntrackd):
+            continue  # it has no such parts
+        recording = pair.record()
+        pair.clear()  # whoever listens costs the kernel something
+        count = opt.count or opt.size["pipeline"]
+        got = {half: pair.pipeline(half, recording, count, opt.rate or 300000) for half in ("owner", "secondary")}
+        keep("pipeline", pair, got)
+        note(f"pipeline, {pair.key}: sessions/s opened, opened and closed: " + ", ".join(
+            f"{half} {got[half]['opened']['per_s']:.0f}, {got[half]['closed']['per_s']:.0f}" for half in got))
+
+
+def part_fanout(opt, keep):
+    """The owner's work for a session when 1, 3 or 15 members acknowledge"""
+    for pair in opt.pairs:
+        if isinstance(pair, Conntrackd):
+            continue
+        recording = pair.record()
+        pair.clear()  # whoever listens costs the kernel something
+        got = pair.pipeline("fanout", recording, opt.count or opt.size["fanout"], opt.rate or 10000)
+        keep("fanout", pair, got)
+        note(f"fan-out, {pair.key}: {got['ns_1']:.0f}, {got['ns_3']:.0f}, {got['ns_15']:.0f} ns of the owner for a session "
+             f"with 1, 3, 15 members: {got['ratio']:.2f} times")
+
+
 def part_profile(opt, keep):
     """perf of both daemons under load, into OUT/SIDE-owner.perf and OUT/SIDE-secondary.perf"""
     for pair in opt.pairs:
@@ -150,7 +182,7 @@ def part_profile(opt, keep):
 
 
 PARTS = {"cpu": part_cpu, "closed": part_closed, "rate": part_rate, "lag": part_lag, "kernel": part_kernel,
-         "join": part_join, "profile": part_profile}
+         "join": part_join, "pipeline": part_pipeline, "fanout": part_fanout, "profile": part_profile}
 ONCE = ("join", "profile")  # too long to be repeated
 SIDES = {"conntrackd": (Conntrackd, False), "conntrackd-filtered": (Conntrackd, True),
          "established": (Flowkeep, "established"), "all-states": (Flowkeep, "all-states")}

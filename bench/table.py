@@ -12,7 +12,7 @@ SHARED_KERNEL = (
     "Both gateways run in one kernel, where it is counted for all namespaces together whether anybody listens to "
     "new conntrack entries. So the kernel makes an event, which nobody gets, for every copy that the secondary "
     "writes, because the owner listens: some 2 us of its figure that it does not spend on a host of its own.")
-ALL = {"cpu", "closed", "rate", "lag", "kernel", "join"}
+ALL = {"cpu", "closed", "rate", "lag", "kernel", "join", "pipeline", "fanout"}
 
 
 def median(runs, key):
@@ -58,6 +58,15 @@ def rows(parts):
             out.append((f"member joins and finds {count} sessions: {text}, s", aim, "{:.2f}", True,
                         {side: median([r for r in runs if r["sessions"] == count], lambda r: r[key])
                          for side, runs in parts["join"].items()}))
+    for half, text, aim in (("owner", "recorded events in, frames out", "300000"), ("secondary", "frames in, kernel out", "250000")):
+        row("pipeline", f"one core without wire and generator: {text}, sessions opened/s", aim,
+            lambda r: r[half]["opened"]["per_s"], "{:.0f}", False)
+        row("pipeline", "- opened and closed", "", lambda r: r[half]["closed"]["per_s"], "{:.0f}", False)
+    row("pipeline", "- opened, on a host where nobody listens to new entries", "250000",
+        lambda r: r["secondary"]["opened"]["per_s_unheard"], "{:.0f}", False)
+    row("pipeline", "- opened and closed, on such a host", "", lambda r: r["secondary"]["closed"]["per_s_unheard"], "{:.0f}", False)
+    row("fanout", "owner's CPU per session at 10 k/s with 15 secondaries, times that with 1", "1.5", lambda r: r["ratio"], "{:.2f}")
+    row("fanout", "- with 1 (without system calls), us", "", lambda r: r["ns_1"] / 1000, "{:.2f}")
     return out
 
 
@@ -88,6 +97,12 @@ def spread(results):
                          ", ".join("-" if r.get(key) is None else f"{r[key]:.1f}" for r in runs))
     for side, runs in results["parts"].get("rate", {}).items():
         lines.append(f"- rate, {WORDS[side]}: " + ", ".join(f"{r:.0f}" for r in runs))
+    for side, runs in results["parts"].get("pipeline", {}).items():
+        for half in "owner", "secondary":
+            for load in "opened", "closed":
+                lines.append(f"- pipeline, {half}, {load}, {WORDS[side]}: " + ", ".join(f"{r[half][load]['per_s']:.0f}" for r in runs))
+    for side, runs in results["parts"].get("fanout", {}).items():
+        lines.append(f"- fan-out, {WORDS[side]}: " + ", ".join(f"{r['ns_1']:.0f}, {r['ns_3']:.0f}, {r['ns_15']:.0f} ns" for r in runs))
     return "\n".join(lines) + "\n"
 
 
