@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COPY_BIT 0x80000000u
 /* As node.h has it. */
 #define SESSIONS_MAX (4u * 1024 * 1024)
 
@@ -217,7 +216,7 @@ void member_see(struct member *m, const struct nlmsghdr *nlh)
 {
 	struct ct_seen seen;
 
-	if (ct_parse(nlh, false, COPY_BIT, &seen) < 0) {
+	if (ct_parse(nlh, false, MEMBER_COPY_BIT, &seen) < 0) {
 		m->refused++;
 		return;
 	}
@@ -256,6 +255,17 @@ void member_on_verdict(void *arg, enum ct_op op, uint64_t cookie, int error)
 	struct member *m = arg;
 
 	sync_on_verdict(m->sync, m->now, op, cookie, error);
+}
+
+void member_on_event(void *arg, const struct ct_seen *seen)
+{
+	(void)seen;
+	((struct member *)arg)->refused++;
+}
+
+void member_on_overrun(void *arg)
+{
+	((struct member *)arg)->refused++;
 }
 
 static void serve_kernel(struct member *m)

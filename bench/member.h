@@ -18,6 +18,8 @@
 
 #include <libmnl/libmnl.h>
 
+#define MEMBER_COPY_BIT 0x80000000u
+
 /* Frames as they were sealed, and in which step. */
 struct tape {
 	uint8_t *bytes;
@@ -50,7 +52,7 @@ struct member {
 	} verdicts[MEMBER_IN_FLIGHT];
 	unsigned verdict_count;
 	bool is_dump_due, is_ready;
-	uint64_t refused; /* frames and kernel requests */
+	uint64_t refused; /* frames, kernel requests, events */
 	struct wbuf payload;
 	uint8_t frame[LIMIT_FRAME_BYTES], heard[LIMIT_FRAME_BYTES];
 };
@@ -67,7 +69,9 @@ void member_hear(struct member *member, const struct tape *tape, const struct ta
 /* The end of a turn of its loop. */
 void member_step(struct member *member);
 struct sync_state member_state(const struct member *member);
-/* Verdicts of its injector. */
+/* Verdicts of its injector, and news of its capture: its own requests raise none that reach it. */
 void member_on_verdict(void *member, enum ct_op op, uint64_t cookie, int error);
+void member_on_event(void *member, const struct ct_seen *seen);
+void member_on_overrun(void *member);
 
 #endif

@@ -191,12 +191,21 @@ struct cost play_secondary(const struct load *load, const struct rehearsal *r, b
 	struct member *m = member_new(1, 2, load->events->is_brief, time_of(0));
 	struct loop *loop = loop_new();
 	struct cost cost = {0};
+	struct ct_capture *capture = NULL;
 	struct sync_state end;
 	size_t next = 0;
 	int error = 0;
 
 	if (is_real)
-		error = ct_inject_open(loop, 1u << 31, member_on_verdict, m, &m->inject);
+		error = ct_inject_open(loop, MEMBER_COPY_BIT, member_on_verdict, m, &m->inject);
+	/* It listens as a secondary does, so the kernel tells the ends of what we delete. */
+	if (is_real && !error)
+		error = ct_capture_open(loop, MEMBER_COPY_BIT, member_on_event, member_on_overrun,
+					m, &capture);
+	if (is_real && !error) {
+		ct_capture_ignore(capture, ct_inject_portid(m->inject));
+		error = ct_capture_hear_new(capture, false);
+	}
 	if (error)
 		die("no way into the kernel", -error);
 	for (unsigned step = 1; step <= last_step(load); step++) {
@@ -215,6 +224,7 @@ struct cost play_secondary(const struct load *load, const struct rehearsal *r, b
 	     "the kernel refused sessions (nf_conntrack_max?)");
 	if (is_real)
 		must(ct_count() == (int64_t)end.sessions, "the kernel's count");
+	ct_capture_close(capture);
 	ct_inject_close(m->inject);
 	m->inject = NULL;
 	loop_free(loop);

@@ -64,7 +64,6 @@ def rows(parts):
         row("pipeline", "- opened and closed", "", lambda r: r[half]["closed"]["per_s"], "{:.0f}", False)
     row("pipeline", "- opened, on a host where nobody listens to new entries", "250000",
         lambda r: r["secondary"]["opened"]["per_s_unheard"], "{:.0f}", False)
-    row("pipeline", "- opened and closed, on such a host", "", lambda r: r["secondary"]["closed"]["per_s_unheard"], "{:.0f}", False)
     row("fanout", "owner's CPU per session at 10 k/s with 15 secondaries, times that with 1", "1.5", lambda r: r["ratio"], "{:.2f}")
     row("fanout", "- with 1 (without system calls), us", "", lambda r: r["ns_1"] / 1000, "{:.2f}")
     return out
