@@ -12,6 +12,10 @@ SHARED_KERNEL = (
     "Both gateways run in one kernel, where it is counted for all namespaces together whether anybody listens to "
     "new conntrack entries. So the kernel makes an event, which nobody gets, for every copy that the secondary "
     "writes, because the owner listens: some 2 us of its figure that it does not spend on a host of its own.")
+ONE_CORE = (
+    "The rows of one core are CPU time of a daemon's rooms alone (pipeline.c): neither the generator nor reading events "
+    "and frames from sockets, sending frames, sleeping and waking are in them; the kernel that takes the copies is. "
+    "Whether anybody on this machine listened to new entries meanwhile, as above, shows in the row where nobody can.")
 ALL = {"cpu", "closed", "rate", "lag", "kernel", "join", "pipeline", "fanout"}
 
 
@@ -122,5 +126,5 @@ def write(results, out, parts):
             f.write(f"# Figures of one run\n\n{results['date']}, `{results['command']}`, {results['machine']}, "
                     f"load average at the end {results['load_average'][0]:.1f}. conntrackd 1.4.7, FT-FW, direct "
                     "injection. Median of the repetitions; the last column compares the first conntrackd column with "
-                    f"flowkeepd at level `established`.\n\n{SHARED_KERNEL}\n\n{text}\n## Every repetition\n\n{spread(results)}")
+                    f"flowkeepd at level `established`.\n\n{SHARED_KERNEL}\n\n{ONE_CORE}\n\n{text}\n## Every repetition\n\n{spread(results)}")
     return text
