@@ -67,8 +67,9 @@ void cluster_step_twin(struct cluster *c, mono_t now);
 /* cluster_seek.c */
 void cluster_step_hello(struct cluster *c, mono_t now, mono_t *wake);
 void cluster_step_standby(struct cluster *c, mono_t now, mono_t *wake);
-/* Do we hear that member ourselves? */
-bool cluster_hears(const struct cluster *c, const char *serial, mono_t now);
+/* Do we hear that member ourselves, as the primary of this term or a later one? What it said of an
+ * earlier one is old: it has become primary again since, and we did not hear that. */
+bool cluster_hears(const struct cluster *c, const char *serial, uint64_t term, mono_t now);
 /* A living primary that is not us, the one of the highest term; stalled ones do not count. */
 const struct member *cluster_living_primary(const struct cluster *c, mono_t now);
 

@@ -18,11 +18,12 @@ const struct member *cluster_living_primary(const struct cluster *c, mono_t now)
 	return best;
 }
 
-bool cluster_hears(const struct cluster *c, const char *serial, mono_t now)
+bool cluster_hears(const struct cluster *c, const char *serial, uint64_t term, mono_t now)
 {
 	const struct member *m = cluster_member((struct cluster *)c, serial);
 
-	return m && cluster_is_living(c, m, now) && m->hb.state == MEMBER_WORK;
+	return m && cluster_is_living(c, m, now) && m->hb.state == MEMBER_WORK &&
+	       m->hb.term >= term;
 }
 
 /* A follower of a primary that we do not hear, but it does; of the highest term. */
@@ -35,7 +36,7 @@ static const struct member *relayed_primary(const struct cluster *c, mono_t now)
 
 		if (cluster_is_living(c, m, now) && m->hb.state == MEMBER_STANDBY &&
 		    m->hb.primary[0] && strcmp(m->hb.primary, c->config.serial) != 0 &&
-		    !cluster_hears(c, m->hb.primary, now) &&
+		    !cluster_hears(c, m->hb.primary, m->hb.term, now) &&
 		    cluster_hearer_of(c, m->hb.primary, now) &&
 		    (!best || m->hb.term > best->hb.term))
 			best = m;

@@ -63,7 +63,7 @@ static bool meet_others(struct cluster *c, mono_t now)
 			/* It hears another primary of this term, whom we do not. */
 			if (m->hb.state != MEMBER_STANDBY || !m->hb.primary[0] ||
 			    strcmp(m->hb.primary, c->config.serial) == 0 || c->is_stalled ||
-			    cluster_hears(c, m->hb.primary, now) ||
+			    cluster_hears(c, m->hb.primary, c->term, now) ||
 			    !cluster_hearer_of(c, m->hb.primary, now))
 				continue;
 			if (strcmp(m->hb.primary, c->config.serial) > 0) {

@@ -246,6 +246,26 @@ static bool unknown_gateway_dies_too(struct sim *sim)
 	return taken_over(sim, p, MS(200));
 }
 
+/* Seed 202895: C, which A does not hear any more, hands the role to B and gets it back. What A remembers of
+ * C's first term is no news of its second one: B tells. */
+static bool role_returns_to_one_that_is_not_heard(struct sim *sim)
+{
+	struct node *c = begin(sim);
+	struct node *b = &sim->nodes[1];
+
+	sim_set_paths(sim, c->id, 0, false);
+	node_force(c, true);
+	taken_over(sim, c, MS(110));
+	EXPECT(holder(sim) == b);
+	for (unsigned i = 0; i < sim->count; i++)
+		cluster_on_ready(&sim->nodes[i].cluster, b->cluster.term, true);
+	node_force(c, false);
+	taken_over(sim, b, MS(210));
+	EXPECT(holder(sim) == c);
+	sim_run_for(sim, SEC(5));
+	return EXPECT(holder(sim) == c) && EXPECT(sim->nodes[0].cluster.term == c->cluster.term);
+}
+
 static bool all_paths_cut_then_heal(struct sim *sim)
 {
 	struct node *p = begin(sim);
@@ -453,6 +473,7 @@ const struct scenario scenarios[] = {
 	{ "heartbeat_cables_alone_are_cut", heartbeat_cables_alone_are_cut, 3 },
 	{ "lone_daemon_dies_and_the_secondary_boots", lone_daemon_dies_and_the_secondary_boots, 2 },
 	{ "unknown_gateway_dies_too", unknown_gateway_dies_too, 2 },
+	{ "role_returns_to_one_that_is_not_heard", role_returns_to_one_that_is_not_heard, 3 },
 	{ "all_paths_cut_then_heal", all_paths_cut_then_heal, 2 },
 	{ "forced_failover", forced_failover, 3 },
 	{ "better_member_joins", better_member_joins, 3 },
