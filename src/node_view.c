@@ -110,6 +110,7 @@ static void view_warnings(const struct node *node, const struct runtime_state *s
 
 	v->is_warning[HA_WARN_NO_SECRET] = !node->config.ha.password[0];
 	v->is_warning[HA_WARN_UNKNOWN_GATEWAY] = c->alarms[ALARM_UNKNOWN_GATEWAY];
+	v->is_warning[HA_WARN_BLIND] = c->alarms[ALARM_BLIND];
 	v->is_warning[HA_WARN_STRANGER] = c->alarms[ALARM_STRANGER];
 	v->is_warning[HA_WARN_VMAC_TABLE] = c->alarms[ALARM_VMAC_TABLE];
 	v->is_warning[HA_WARN_SERIAL_CLASH] = c->alarms[ALARM_SERIAL_CLASH];

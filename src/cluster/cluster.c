@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Between probes that are answered. */
+/* Between probes that are answered or blind. */
 #define PROBE_PAUSE_NS MS(100)
 
 void cluster_history(struct cluster *c, const char *fmt, ...)
@@ -35,6 +35,7 @@ void cluster_enter(struct cluster *c, mono_t now, enum member_state state, const
 	c->term = term;
 	c->is_resigned = false;
 	c->is_probe_due = false;
+	c->alarms[ALARM_BLIND] = false;
 	c->duel_since = MONO_ZERO;
 	c->stall_heard_since = MONO_ZERO;
 	c->hidden_since = MONO_ZERO;
@@ -61,7 +62,7 @@ void cluster_init(struct cluster *c, const struct cluster_config *config,
 	c->next_send = now;
 	c->last_send = mono_add(now, -config->interval_ns);
 	c->stepped_at = now;
-	c->stranger_rx = (mono_t){ INT64_MIN / 2 };
+	c->stranger_rx = c->sighted_at = (mono_t){ INT64_MIN / 2 };
 	c->is_holding = is_holding;
 	c->term = term;
 	if (is_holding)
@@ -71,6 +72,8 @@ void cluster_init(struct cluster *c, const struct cluster_config *config,
 void cluster_reconfigure(struct cluster *c, const struct cluster_config *config)
 {
 	c->config = *config;
+	if (config->probe_ns == 0)
+		c->alarms[ALARM_BLIND] = false;
 }
 
 void cluster_to_hello(struct cluster *c, mono_t now, bool reset_age, const char *why)
@@ -220,17 +223,52 @@ void cluster_on_ready(struct cluster *c, uint64_t term, bool is_ready)
 		c->is_ready = is_ready;
 }
 
-void cluster_on_probe(struct cluster *c, mono_t now, bool is_answered, const char *who)
+/* Others wait for us while they take us for the best: they must know at once. */
+static void set_blind(struct cluster *c, mono_t now, bool is_blind)
 {
+	if (c->alarms[ALARM_BLIND] == is_blind)
+		return;
+	c->alarms[ALARM_BLIND] = is_blind;
+	if (is_blind)
+		cluster_history(c, "%s: no interface with virtual addresses is up: not taking over.",
+				c->config.serial);
+	else
+		c->sighted_at = now;
+	cluster_send(c, now);
+}
+
+bool cluster_is_blind(const struct cluster *c)
+{
+	return c->state != MEMBER_WORK && c->config.probe_ns != 0 &&
+	       (c->has_no_link || c->alarms[ALARM_BLIND]);
+}
+
+void cluster_on_links(struct cluster *c, mono_t now, bool has_link)
+{
+	if (c->has_no_link == !has_link)
+		return;
+	c->has_no_link = !has_link;
+	if (has_link)
+		c->sighted_at = now;
+	cluster_send(c, now);
+}
+
+void cluster_on_probe(struct cluster *c, mono_t now, enum probe_result result, const char *who)
+{
+	bool was_blind = c->alarms[ALARM_BLIND];
+
 	if (!c->is_probing)
 		return;
 	c->is_probing = false;
-	if (!is_answered) {
+	set_blind(c, now, result == PROBE_BLIND);
+	if (result == PROBE_SILENT && !was_blind) {
 		c->is_probe_due = true;
 		return;
 	}
-	c->stats.probes_answered++;
 	c->next_probe = mono_add(now, PROBE_PAUSE_NS);
+	if (result != PROBE_ANSWERED)
+		return;
+	c->stats.probes_answered++;
 	if (!c->alarms[ALARM_UNKNOWN_GATEWAY])
 		cluster_history(c, "%s stays silent: somebody it cannot hear still forwards: %s.",
 				c->config.serial, who ? who : "a probe was answered");

@@ -25,7 +25,10 @@
  * lease is known to have run out (it counted us, or a living member that says so), it is the best of
  * the living, and a probe of the virtual addresses stays unanswered. Without that knowledge
  * the probe alone guards (boot, unbounded lease); while it is answered we stay muted, raise an alarm
- * and keep probing.
+ * and keep probing. A probe is blind while no interface with virtual addresses is up: nothing could
+ * be asked, so its silence proves nothing, and nobody could be served either. Who is blind takes no
+ * role and says so in its heartbeats: others pass it over, and the primary does not count it. It
+ * keeps probing. A link that has just come up may not carry yet: it asks twice.
  *
  * A primary that finds its lease run out has stalled: it stays muted and asks. Everybody who was
  * counted and is heard again still follows it: it resumes. A higher term exists: hello, age 0.
@@ -69,6 +72,7 @@ enum cluster_alarm {
 	ALARM_STRANGER,        /* frames of our group that we cannot authenticate */
 	ALARM_VMAC_TABLE,      /* a member's interface table differs from ours */
 	ALARM_SERIAL_CLASH,    /* a twin: another member uses our serial */
+	ALARM_BLIND,           /* the last probe was: no interface with virtual addresses is up */
 	ALARM_COUNT
 };
 
@@ -150,6 +154,8 @@ struct cluster {
 	/* probing */
 	bool is_probing;
 	bool is_probe_due;      /* a probe found silence; act on it in this step */
+	bool has_no_link;       /* with virtual addresses, by link news */
+	mono_t sighted_at;      /* not blind any more since; others may still think so */
 	mono_t next_probe;
 	mono_t stranger_rx;
 	struct twin twin;
@@ -185,10 +191,12 @@ enum { TWIN_TEXT = 360 };
 const char *cluster_twin_text(const struct cluster *c, char out[TWIN_TEXT]);
 /* Number of monitored links that are down now; more than before resets the age. */
 void cluster_on_failures(struct cluster *c, mono_t now, unsigned failures);
+/* Is any interface with virtual addresses up? True where there is none. */
+void cluster_on_links(struct cluster *c, mono_t now, bool has_link);
 void cluster_on_path_trouble(struct cluster *c, bool has_trouble);
 /* The sync room: our tables are (not) proven equal with the primary of `term`. */
 void cluster_on_ready(struct cluster *c, uint64_t term, bool is_ready);
-void cluster_on_probe(struct cluster *c, mono_t now, bool is_answered, const char *who);
+void cluster_on_probe(struct cluster *c, mono_t now, enum probe_result result, const char *who);
 void cluster_on_force(struct cluster *c, bool is_forced);
 /* diagnose sys ha reset-uptime */
 void cluster_on_reset_uptime(struct cluster *c, mono_t now);

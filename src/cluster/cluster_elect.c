@@ -9,7 +9,7 @@ struct candidate cluster_self(const struct cluster *c, mono_t now)
 		.flags = (c->config.is_override ? HB_OVERRIDE : 0u) |
 			 (c->is_forced ? HB_FORCED : 0u) |
 			 (c->is_ready || c->state == MEMBER_WORK ? HB_READY : 0u) |
-			 (c->is_holding ? HB_HOLDING : 0u),
+			 (c->is_holding ? HB_HOLDING : 0u) | (cluster_is_blind(c) ? HB_BLIND : 0u),
 		.failures = c->failures,
 		.priority = c->config.priority,
 		.age_ns = mono_sub(now, c->age_since),
@@ -168,6 +168,7 @@ static void tell_selected(struct cluster *c, const struct candidate *winner,
 {
 	static const char *const because[] = {
 		[RANK_EQUAL] = "it was elected before peer member",
+		[RANK_BLIND] = "it can serve the virtual addresses, not so peer member",
 		[RANK_FORCED] = "EXE_FAIL_OVER flag is set on peer member",
 		[RANK_HOLDING] = "its kernel has gone on forwarding, not that of peer member",
 		[RANK_READY] = "its sessions are in sync, not those of peer member",

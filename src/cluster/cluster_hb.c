@@ -105,6 +105,7 @@ static uint32_t own_flags(const struct cluster *c, mono_t now)
 	flags |= c->is_stalled ? HB_STALLED : 0;
 	flags |= c->is_resigned ? HB_RESIGNED : 0;
 	flags |= c->state == MEMBER_HELLO && c->is_holding ? HB_HOLDING : 0;
+	flags |= cluster_is_blind(c) ? HB_BLIND : 0;
 	if (c->state == MEMBER_WORK && c->lease.ns != MONO_NEVER.ns)
 		flags |= HB_LEASE_BOUNDED;
 	if (c->state == MEMBER_STANDBY && primary && cluster_is_living(c, primary, now) &&

@@ -86,6 +86,8 @@ void cluster_follow(struct cluster *c, mono_t now, const char *primary, uint64_t
 /* In favour of that member; everybody else waits for it. */
 void cluster_resign(struct cluster *c, mono_t now, const struct member *successor, const char *why);
 void cluster_history(struct cluster *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Not primary, and no interface with virtual addresses is up, by link news or by the last probe. */
+bool cluster_is_blind(const struct cluster *c);
 /* True when a probe of the virtual addresses has just found silence; else one is on its way. */
 bool cluster_probe_silent(struct cluster *c, mono_t now, mono_t *wake);
 

@@ -95,14 +95,31 @@ static bool is_known_over(const struct cluster *c, mono_t now)
 	return false;
 }
 
+/* Somebody that passes us over as blind may be taking over this moment. */
+static bool is_passed_over(const struct cluster *c, mono_t now, mono_t *wake)
+{
+	mono_t known = mono_add(c->sighted_at, 3 * c->config.interval_ns);
+
+	if (living_count(c, now) == 0 || (mono_reached(now, known) && !c->has_no_link))
+		return false;
+	if (mono_before(now, known))
+		wake_at(wake, known);
+	return true;
+}
+
 /* Nobody else should be the primary, and the virtual addresses are silent: takes over. */
 static void elect(struct cluster *c, mono_t now, mono_t *wake)
 {
 	/* Who waits is woken by heartbeats. */
 	if (cluster_better(c, now) || is_held(c, now) || cluster_is_twin_ahead(c, now)) {
 		c->hidden_since = MONO_ZERO;
+		/* With a link up again we may be the best. */
+		if (c->alarms[ALARM_BLIND])
+			cluster_probe_silent(c, now, wake);
 		return;
 	}
+	if (is_passed_over(c, now, wake))
+		return;
 	if (c->config.probe_ns == 0 && c->state == MEMBER_STANDBY && !is_known_over(c, now)) {
 		const struct member *primary = cluster_member(c, c->primary);
 		mono_t patience = mono_add(primary ? primary->rx : c->state_since,
@@ -248,7 +265,7 @@ void cluster_step_standby(struct cluster *c, mono_t now, mono_t *wake)
 
 		/* A lease that ended in an orderly way: nothing to probe for. */
 		if (strcmp(primary->hb.successor, c->config.serial) == 0 &&
-		    !cluster_is_twin_ahead(c, now)) {
+		    !cluster_is_twin_ahead(c, now) && !cluster_is_blind(c)) {
 			if (!c->alarms[ALARM_UNKNOWN_GATEWAY] || cluster_probe_silent(c, now, wake))
 				cluster_take_over(c, now);
 			return;

@@ -19,6 +19,12 @@ static bool follows_us(const struct cluster *c, const struct member *m)
 	       strcmp(m->hb.primary, c->config.serial) == 0;
 }
 
+/* Would it take over on our silence? */
+static bool is_able(const struct member *m)
+{
+	return (m->hb.flags & HB_READY) && !(m->hb.flags & HB_BLIND);
+}
+
 /* Silence that means "not heard at all"; shorter where the detection time itself is short. */
 static int64_t silence_ns(const struct cluster *c)
 {
@@ -37,7 +43,7 @@ static void count_member(struct cluster *c, struct member *m, mono_t now, mono_t
 	if (!m->is_counted) {
 		/* Only a member that hears us well enough that counting it shortens nothing. */
 		if (cluster_is_living(c, m, now) && follows_us(c, m) &&
-		    (m->hb.flags & HB_READY) && mono_sub(now, m->echo) <= d / 2)
+		    is_able(m) && mono_sub(now, m->echo) <= d / 2)
 			m->is_counted = true;
 		return;
 	}
@@ -46,7 +52,7 @@ static void count_member(struct cluster *c, struct member *m, mono_t now, mono_t
 		return;
 	}
 	/* Alive, but no longer one that would take over on our silence. */
-	if (mono_before(now, silent) && (!follows_us(c, m) || !(m->hb.flags & HB_READY))) {
+	if (mono_before(now, silent) && (!follows_us(c, m) || !is_able(m))) {
 		m->is_counted = false;
 		return;
 	}
@@ -94,6 +100,7 @@ static void resume(struct cluster *c, mono_t now)
 	if (end.ns == MONO_NEVER.ns)
 		end = mono_add(now, cluster_detection_ns(c));
 	c->is_stalled = false;
+	c->alarms[ALARM_BLIND] = false;
 	c->stats.resumes++;
 	grant(c, now, end);
 	cluster_history(c, "%s resumes as the primary of term %llu: all living members still follow it.",

@@ -103,7 +103,7 @@ static void begin(struct box *box)
 		pass(box, INTERVAL);
 	assert_int_equal(box->probes, 1);
 	box->now = mono_add(box->now, MS(3));
-	cluster_on_probe(&box->c, box->now, false, NULL);
+	cluster_on_probe(&box->c, box->now, PROBE_SILENT, NULL);
 	cluster_step(&box->c, box->now);
 	assert_int_equal(box->c.state, MEMBER_WORK);
 	pass(box, MS(1));
@@ -232,7 +232,7 @@ static void probe_answer_from_before_a_freeze_decides_nothing(void **state)
 	for (unsigned i = 0; i < 12 && !box.probes; i++)
 		pass(&box, INTERVAL);
 	box.now = mono_add(box.now, SEC(5)); /* frozen while it ran */
-	cluster_on_probe(&box.c, box.now, false, NULL);
+	cluster_on_probe(&box.c, box.now, PROBE_SILENT, NULL);
 	cluster_step(&box.c, box.now);
 	assert_int_equal(box.c.state, MEMBER_HELLO);
 }

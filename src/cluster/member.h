@@ -26,6 +26,16 @@ enum {
 	HB_HOLDING = 1 << 7,       /* in hello, and its kernel still forwards under a lease of
 				    * an earlier life of its daemon */
 	HB_LEFT = 1 << 8,          /* standby: hears its primary, which has left the role */
+	HB_BLIND = 1 << 9,         /* not primary, and no interface with virtual addresses of it is
+				    * up: it cannot ask, nor serve anybody, and takes no role */
+};
+
+/* What a probe of the virtual addresses found. */
+enum probe_result {
+	PROBE_SILENT,   /* asked, and nobody answered; or there is nothing to ask for */
+	PROBE_ANSWERED, /* a kernel somewhere forwards as this cluster */
+	PROBE_BLIND,    /* no interface with virtual addresses was up for its whole time: its silence
+			 * proves nothing */
 };
 
 struct member {
@@ -50,8 +60,8 @@ struct candidate {
 };
 
 enum rank_reason {
-	RANK_EQUAL, RANK_FORCED, RANK_HOLDING, RANK_READY, RANK_FAILURES, RANK_AGE, RANK_PRIORITY,
-	RANK_SERIAL,
+	RANK_EQUAL, RANK_BLIND, RANK_FORCED, RANK_HOLDING, RANK_READY, RANK_FAILURES, RANK_AGE,
+	RANK_PRIORITY, RANK_SERIAL,
 };
 
 /* Positive: a is the better primary; negative: b. Never 0 for different serials. Pure

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 enum { ANSWERS_MAX = 64 }; /* read in one turn */
+enum { ROUNDS = 2 }; /* one lost frame must not make two primaries */
 #define IDLE_NS SEC(1) /* then the taps are closed: they cost every received frame a filter run */
 
 struct tap {
@@ -41,6 +42,7 @@ struct tap {
 	struct mac mac;
 	struct mac virtual_mac; /* of the cluster's gateways on this interface */
 	mono_t conflict_told;
+	unsigned rounds; /* of this probe in which it could ask */
 };
 
 struct probe {
@@ -52,7 +54,7 @@ struct probe {
 	struct tap *taps;
 	struct config_iface *ifaces; /* those with addresses */
 	bool is_running;
-	bool is_repeated;
+	unsigned rounds; /* asked so far */
 	mono_t end;
 	probe_done_fn *on_done;
 	void *arg;
@@ -122,10 +124,10 @@ static void stop(struct probe *probe)
 	timer_set(probe->timer, mono_add(loop_now(probe->loop), IDLE_NS));
 }
 
-static void finish(struct probe *probe, const char *who)
+static void finish(struct probe *probe, enum probe_result result, const char *who)
 {
 	stop(probe);
-	probe->on_done(probe->arg, who != NULL, who); /* may start the next one */
+	probe->on_done(probe->arg, result, who); /* may start the next one */
 }
 
 static bool is_ours(const struct config_iface *iface, const struct ipaddr *addr)
@@ -164,6 +166,8 @@ static void tap_on_readable(void *arg, unsigned events)
 		struct ipaddr addr;
 		struct mac mac;
 
+		if (n < 0 && errno == ENETDOWN) /* told once; what was received before waits behind it */
+			continue;
 		if (n < 0)
 			return;
 		if (!tap->probe->is_running) /* late, to a question before */
@@ -177,13 +181,16 @@ static void tap_on_readable(void *arg, unsigned events)
 			tell_conflict(tap, who);
 			continue;
 		}
-		finish(tap->probe, who);
+		finish(tap->probe, PROBE_ANSWERED, who);
 		return;
 	}
 }
 
-static void tap_ask(const struct tap *tap, const struct ipnet *nets, unsigned count)
+/* Returns how many of the questions have left. */
+static unsigned tap_ask(const struct tap *tap, const struct ipnet *nets, unsigned count)
 {
+	unsigned asked = 0;
+
 	for (unsigned i = 0; i < count; i++) {
 		struct sockaddr_ll to = {.sll_family = AF_PACKET,
 					 .sll_ifindex = tap->ifindex,
@@ -193,10 +200,10 @@ static void tap_ask(const struct tap *tap, const struct ipnet *nets, unsigned co
 
 		memcpy(to.sll_addr, frame, ETH_ALEN);
 		memcpy(&to.sll_protocol, frame + 12, 2);
-		/* without carrier nobody is there to answer either */
-		(void)!sendto(tap->fd, frame, len, MSG_DONTWAIT, (struct sockaddr *)&to,
-			      sizeof(to));
+		asked += sendto(tap->fd, frame, len, MSG_DONTWAIT, (struct sockaddr *)&to,
+				sizeof(to)) == (ssize_t)len;
 	}
+	return asked;
 }
 
 static void tap_join(const struct tap *tap, uint16_t type, const uint8_t mac[ETH_ALEN])
@@ -264,17 +271,32 @@ static int tap_open(struct tap *tap)
 
 static void ask_all(struct probe *probe)
 {
+	probe->rounds++;
 	for (unsigned i = 0; i < probe->tap_count; i++) {
 		struct tap *tap = &probe->taps[i];
 		int r = tap->watch ? 0 : tap_open(tap);
 
 		if (r == 0) {
-			tap_ask(tap, tap->iface->ip, tap->iface->ip_count);
-			tap_ask(tap, tap->iface->ip6, tap->iface->ip6_count);
+			tap->rounds += tap_ask(tap, tap->iface->ip, tap->iface->ip_count) +
+				       tap_ask(tap, tap->iface->ip6, tap->iface->ip6_count) > 0;
 		} else if (r != -ENODEV) {
 			log_warnx("probe", "%s: %s", tap->iface->name, strerror(-r));
 		}
 	}
+}
+
+/* Some interface could ask every time, and can still: asking once more is how to know. */
+static bool was_up(const struct probe *probe)
+{
+	for (unsigned i = 0; i < probe->tap_count; i++) {
+		const struct tap *tap = &probe->taps[i];
+
+		if (tap->rounds == ROUNDS &&
+		    tap_ask(tap, tap->iface->ip, tap->iface->ip_count > 0) +
+				    tap_ask(tap, tap->iface->ip6, tap->iface->ip6_count > 0) > 0)
+			return true;
+	}
+	return probe->tap_count == 0;
 }
 
 static void probe_on_timer(void *arg)
@@ -285,13 +307,12 @@ static void probe_on_timer(void *arg)
 		close_taps(probe, false);
 		return;
 	}
-	if (!probe->is_repeated && probe->tap_count > 0) {
-		probe->is_repeated = true; /* one lost frame must not make two primaries */
+	if (probe->rounds < ROUNDS && probe->tap_count > 0) {
 		ask_all(probe);
 		timer_set(probe->timer, probe->end);
 		return;
 	}
-	finish(probe, NULL);
+	finish(probe, was_up(probe) ? PROBE_SILENT : PROBE_BLIND, NULL);
 }
 
 int probe_open(struct loop *loop, const struct config *config, const char *serial,
@@ -349,9 +370,10 @@ void probe_start(struct probe *probe, int64_t duration_ns, probe_done_fn *on_don
 	for (unsigned i = 0; i < probe->tap_count; i++) {
 		if (probe->taps[i].watch)
 			tap_on_readable(&probe->taps[i], LOOP_READ); /* forget late answers */
+		probe->taps[i].rounds = 0;
 	}
 	probe->is_running = true;
-	probe->is_repeated = false;
+	probe->rounds = 0;
 	probe->on_done = on_done;
 	probe->arg = arg;
 	ask_all(probe);

@@ -32,6 +32,7 @@ int rank_compare(const struct candidate *a, const struct candidate *b, int64_t m
 		enum rank_reason reason;
 		int order;
 	} steps[] = {
+		{ RANK_BLIND, flag(b, HB_BLIND) - flag(a, HB_BLIND) },
 		{ RANK_FORCED, flag(b, HB_FORCED) - flag(a, HB_FORCED) },
 		{ RANK_HOLDING, flag(a, HB_HOLDING) - flag(b, HB_HOLDING) },
 		{ RANK_READY, flag(a, HB_READY) - flag(b, HB_READY) },
@@ -60,7 +61,8 @@ static int64_t weigh(const struct candidate *c, enum rank_step step)
 {
 	switch (step) {
 	case STEP_FLAGS:
-		return (flag(c, HB_FORCED) ? 0 : 4) + 2 * flag(c, HB_HOLDING) + flag(c, HB_READY);
+		return (flag(c, HB_BLIND) ? 0 : 8) + (flag(c, HB_FORCED) ? 0 : 4) +
+		       2 * flag(c, HB_HOLDING) + flag(c, HB_READY);
 	case STEP_FAILURES:
 		return -(int64_t)c->failures;
 	case STEP_PRIORITY:

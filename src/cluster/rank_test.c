@@ -39,6 +39,7 @@ static void rank_follows_the_order_of_election(void **state)
 		{ make("A", HB_READY, 3, 1, 0), make("B", 0, 0, 255, SEC(999)), RANK_READY },
 		{ make("A", HB_HOLDING, 3, 1, 0), make("B", HB_READY, 0, 255, 0), RANK_HOLDING },
 		{ make("A", 0, 3, 1, 0), make("B", HB_FORCED | HB_READY, 0, 255, 0), RANK_FORCED },
+		{ make("A", HB_FORCED, 3, 1, 0), make("B", HB_BLIND | HB_HOLDING, 0, 255, 0), RANK_BLIND },
 	};
 
 	(void)state;

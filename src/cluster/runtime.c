@@ -89,11 +89,11 @@ static void op_revoke(void *arg, uint64_t term)
 		log_errx("cluster", "cannot mute: %s", strerror(-error));
 }
 
-static void on_probe(void *arg, bool is_answered, const char *who)
+static void on_probe(void *arg, enum probe_result result, const char *who)
 {
 	struct runtime *rt = arg;
 
-	cluster_on_probe(&rt->cluster, loop_now(rt->loop), is_answered, who);
+	cluster_on_probe(&rt->cluster, loop_now(rt->loop), result, who);
 }
 
 static void op_probe(void *arg, int64_t duration_ns)

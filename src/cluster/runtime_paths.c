@@ -163,7 +163,7 @@ static void on_link(void *arg, unsigned index, bool is_up)
 	struct runtime *rt = arg;
 	struct path *path = &rt->paths[index];
 	unsigned failures = 0;
-	bool has_trouble = false;
+	bool has_trouble = false, has_vip = false, has_link = false;
 
 	if (is_up && path->port)
 		l2_port_rebind(path->port);
@@ -173,10 +173,13 @@ static void on_link(void *arg, unsigned index, bool is_up)
 	for (unsigned i = 0; i < rt->path_count; i++) {
 		failures += rt->paths[i].is_monitored && !rt->paths[i].is_up;
 		has_trouble |= rt->paths[i].is_hbdev && !rt->paths[i].is_up;
+		has_vip |= rt->paths[i].has_vip;
+		has_link |= rt->paths[i].has_vip && rt->paths[i].is_up;
 	}
 	if (path->has_vip && is_up)
 		runtime_tell_link_up(rt);
 	cluster_on_path_trouble(&rt->cluster, has_trouble);
+	cluster_on_links(&rt->cluster, loop_now(rt->loop), has_link || !has_vip);
 	cluster_on_failures(&rt->cluster, loop_now(rt->loop), failures);
 }
 

@@ -43,18 +43,19 @@ static void turn_until(struct loop *loop, const bool *is_done, int ms)
 }
 
 struct answer {
-	bool is_done, is_answered;
+	bool is_done;
+	enum probe_result result;
 	mono_t at;
 	char who[128];
 	struct probe *probe;
 };
 
-static void on_done(void *arg, bool is_answered, const char *who)
+static void on_done(void *arg, enum probe_result result, const char *who)
 {
 	struct answer *answer = arg;
 
 	answer->is_done = true;
-	answer->is_answered = is_answered;
+	answer->result = result;
 	answer->at = mono_read();
 	snprintf(answer->who, sizeof(answer->who), "%s", who ? who : "");
 }
@@ -70,7 +71,7 @@ static struct answer ask(const struct config *config, int64_t duration_ns)
 		probe_start(probe, duration_ns, on_done, &answer);
 		turn_until(loop, &answer.is_done, 3000);
 		fprintf(stderr, "# probe: %s after %.0f us\n",
-			answer.is_answered ? answer.who : "nobody",
+			answer.result == PROBE_ANSWERED ? answer.who : "nobody",
 			(double)mono_sub(answer.at, start) / 1e3);
 		probe_close(probe);
 	}
@@ -79,11 +80,11 @@ static struct answer ask(const struct config *config, int64_t duration_ns)
 }
 
 /* The second question follows in the loop's same turn, on the taps of the first. */
-static void on_first_done(void *arg, bool is_answered, const char *who)
+static void on_first_done(void *arg, enum probe_result result, const char *who)
 {
 	struct answer *answer = arg;
 
-	(void)is_answered;
+	(void)result;
 	(void)who;
 	probe_start(answer->probe, MS(10), on_done, answer);
 }
@@ -122,25 +123,77 @@ static const char *probe_finds_an_unmuted_holder_only(struct netlab *lab, enum m
 	MUST(netlab_enter_gw(lab));
 
 	answer = ask(&v4, MS(50));
-	MUST(answer.is_done && !answer.is_answered);
+	MUST(answer.is_done && answer.result == PROBE_SILENT);
 	answer = ask(&v6, MS(50));
-	MUST(answer.is_done && !answer.is_answered);
+	MUST(answer.is_done && answer.result == PROBE_SILENT);
 	MUST(mute_grant(holders, MONO_NEVER, 1) == 0);
 	answer = ask(&v4, MS(500));
-	MUST(answer.is_answered);
+	MUST(answer.result == PROBE_ANSWERED);
 	MUST(strcmp(answer.who, "10.9.0.100 is at 00:09:0f:09:05:00 on lan") == 0);
 	answer = ask(&v6, MS(500));
-	MUST(answer.is_answered);
+	MUST(answer.result == PROBE_ANSWERED);
 	MUST(strcmp(answer.who, "fd09::100 is at 00:09:0f:09:05:00 on lan") == 0);
 	answer = ask(&none, MS(500));
-	MUST(answer.is_done && !answer.is_answered);
+	MUST(answer.is_done && answer.result == PROBE_SILENT);
 	MUST(mute_revoke(holders, 1) == 0);
 	answer = ask_twice(&v4); /* what answered the first is no answer to the second */
-	MUST(answer.is_done && !answer.is_answered);
+	MUST(answer.is_done && answer.result == PROBE_SILENT);
 	/* the gateway's own silence was not broken by asking */
 	MUST(!mute_adopted(mute).is_forwarding);
 	mute_close(holders);
 	mute_close(mute);
+	return NULL;
+}
+
+/* The link is lost after the questions were sent. */
+static struct answer ask_and_unplug(struct netlab *lab, const struct config *config)
+{
+	struct answer answer = {0};
+	struct loop *loop = loop_new();
+
+	if (probe_open(loop, config, "FK1", &answer.probe) == 0) {
+		probe_start(answer.probe, MS(100), on_done, &answer);
+		loop_turn(loop, MS(60));
+		if (!netlab_run_host(lab, "ip link set host down"))
+			answer.result = PROBE_ANSWERED;
+		turn_until(loop, &answer.is_done, 3000);
+		probe_close(answer.probe);
+	}
+	loop_free(loop);
+	return answer;
+}
+
+static const char *probe_is_blind_without_a_link(struct netlab *lab, enum mute_backend backend)
+{
+	struct config one = config_of("lan", "10.9.0.100/24", NULL);
+	struct config two = config_of("lan", "10.9.0.100/24", NULL);
+	struct config gone = config_of("nosuch", NULL, "fd09::100/64");
+	struct config spare = config_of("spare", NULL, "fd08::100/64");
+	struct answer answer;
+
+	(void)backend;
+	two.iface[two.iface_count++] = spare.iface[0];
+	MUST(netlab_run(lab, "ip link add spare type veth peer name other && ip link set other up"));
+	answer = ask(&one, MS(10));
+	MUST(answer.is_done && answer.result == PROBE_SILENT);
+	answer = ask(&gone, MS(10));
+	MUST(answer.is_done && answer.result == PROBE_BLIND);
+	answer = ask(&spare, MS(10)); /* has a carrier, but is not up itself */
+	MUST(answer.is_done && answer.result == PROBE_BLIND);
+	answer = ask(&two, MS(10)); /* one link of two is enough */
+	MUST(answer.is_done && answer.result == PROBE_SILENT);
+	answer = ask_and_unplug(lab, &one);
+	MUST(answer.is_done && answer.result == PROBE_BLIND);
+	answer = ask(&one, MS(10));
+	MUST(answer.is_done && answer.result == PROBE_BLIND);
+	answer = ask(&two, MS(10));
+	MUST(answer.is_done && answer.result == PROBE_BLIND);
+	MUST(netlab_run(lab, "ip link set spare up"));
+	answer = ask(&two, MS(10));
+	MUST(answer.is_done && answer.result == PROBE_SILENT);
+	MUST(netlab_run_host(lab, "ip link set host up"));
+	answer = ask(&one, MS(10));
+	MUST(answer.is_done && answer.result == PROBE_SILENT);
 	return NULL;
 }
 
@@ -450,6 +503,7 @@ static const char *neighbours_are_told_and_learned(struct netlab *lab, enum mute
 	X(ports_pass_the_mute)
 
 SCENARIOS(SCENARIO_DEFINE)
+SCENARIO_DEFINE_PLAIN(probe_is_blind_without_a_link)
 SCENARIO_DEFINE_PLAIN(linkmon_follows_names)
 SCENARIO_DEFINE_PLAIN(addresses_are_put_up_and_taken_down)
 SCENARIO_DEFINE_PLAIN(neighbours_are_told_and_learned)
@@ -458,7 +512,9 @@ int main(void)
 {
 	/* what needs no mute runs once as root and once rootless */
 	const struct CMUnitTest tests[] = {
-		SCENARIOS(SCENARIO_ROWS) cmocka_unit_test(plain_linkmon_follows_names),
+		SCENARIOS(SCENARIO_ROWS) cmocka_unit_test(plain_probe_is_blind_without_a_link),
+		cmocka_unit_test(rootless_probe_is_blind_without_a_link),
+		cmocka_unit_test(plain_linkmon_follows_names),
 		cmocka_unit_test(rootless_linkmon_follows_names),
 		cmocka_unit_test(plain_addresses_are_put_up_and_taken_down),
 		cmocka_unit_test(rootless_addresses_are_put_up_and_taken_down),

@@ -24,6 +24,7 @@
 	  "no password is set: members believe whatever is on the segment")                        \
 	X(UNKNOWN_GATEWAY, "unknown_gateway",                                                      \
 	  "a gateway that we cannot hear answers for the virtual addresses")                       \
+	X(BLIND, "blind", "no interface with virtual addresses is up: not taking over")            \
 	X(STRANGER, "stranger",                                                                    \
 	  "frames of our group that we cannot authenticate (other password?)")                     \
 	X(VMAC_TABLE, "vmac_table", "a member's config system interface differs from ours")        \

@@ -28,10 +28,14 @@
  *      or an unanswered probe, has reached it.
  * I2   An island (daemons that run and hear each other in any direction, over any route) that was
  *      calm for `patience` has had a lease within `patience`, unless a node whose daemon does not
- *      run has an active lease and can answer a member's probes, and no connected island has two.
+ *      run has an active lease and can answer a member's probes, or with probes none of the island
+ *      has its data interface up (nobody of it could serve, nor ask), and no connected island has
+ *      two.
  * I3   Nobody's term goes back while its daemon runs (node.c); a term that one node has told the
  *      others it is the primary of is granted to another only if the two were disconnected, or
  *      connected for less than T1, or the second one asleep, when it was told.
+ * I6   With probes nobody becomes primary whose data interface has been down for T1 that its daemon
+ *      ran.
  */
 #include "node_sync.h"
 
@@ -197,18 +201,20 @@ static void check_liveness(struct sim *sim)
 					island[a] = island[b];
 	for (unsigned i = 0; i < n; i++) {
 		bool is_served = !is_awake(&sim->nodes[i]);
+		bool can_serve = false;
 		int64_t calm = 0;
 
 		for (unsigned k = 0; k < n; k++) {
 			if (island[k] != island[i] || !is_awake(&sim->nodes[k]))
 				continue;
 			is_served |= node_has_lease(&sim->nodes[k]);
+			can_serve |= sim->nodes[k].is_data_up || !sim->nodes[k].config.probe_ns;
 			calm = max64(calm, sim->nodes[k].calm_since);
 			for (unsigned z = 0; z < n; z++)
 				is_served |= !is_awake(&sim->nodes[z]) &&
 					     node_has_lease(&sim->nodes[z]) && has_data(sim, k, z);
 		}
-		if (is_served)
+		if (is_served || !can_serve)
 			sim->nodes[i].gap_since = sim->now;
 		if (is_older(sim, max64(sim->nodes[i].gap_since, calm), sim->patience_ns))
 			sim_fail(sim, "I2: nobody in the island of %s has had a lease since %.6f",
@@ -220,6 +226,12 @@ static void check_liveness(struct sim *sim)
 void check_grant(struct node *node, uint64_t term)
 {
 	struct sim *sim = node->sim;
+	int64_t blind = max64(node->data_since, node->run_since);
+
+	if (!node->is_data_up && node->config.probe_ns && node->cluster.state != MEMBER_WORK &&
+	    is_older(sim, blind, t1_ns(sim)))
+		sim_fail(sim, "I6: %s becomes primary, but its data interface has been down since %.6f",
+			 node->config.serial, (double)blind / 1e9);
 
 	/* Without probes it may only guess from silence. */
 	if (node->must_hear && node->config.probe_ns)

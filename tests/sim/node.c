@@ -109,7 +109,9 @@ static void start_probe(struct node *node, int64_t duration_ns)
 	node->probe_id = ++sim->next_incarnation;
 	node->probe_done = false;
 	node->probe_hit = sim_answers(sim, node);
-	sim_trace(sim, "%s probes%s", node->config.serial, node->probe_hit ? ": answered" : "");
+	node->probe_blind = !node->is_data_up;
+	sim_trace(sim, "%s probes%s", node->config.serial,
+		  node->probe_hit ? ": answered" : node->probe_blind ? ": blind" : "");
 	sim_post(sim, sim->now + (node->probe_hit ? US(300) : duration_ns), EVENT_PROBE, node->id,
 		 node->probe_id, NULL);
 }
@@ -204,6 +206,7 @@ void node_boot(struct node *node)
 		     node->lease_term);
 	node->last_term = node->cluster.term;
 	cluster_on_failures(&node->cluster, node_clock(node), node->failures);
+	cluster_on_links(&node->cluster, node_clock(node), node->is_data_up);
 	node->timer_at = sim->now;
 	if (node->sync)
 		node_sync_boot(node);
@@ -336,6 +339,7 @@ void node_thaw(struct node *node)
 	}
 	if (node->failures != node->cluster.failures)
 		cluster_on_failures(&node->cluster, node_clock(node), node->failures);
+	cluster_on_links(&node->cluster, node_clock(node), node->is_data_up);
 	if (node->sync)
 		node_sync_thaw(node);
 	/* All inputs before any timer, as the loop does. */
@@ -391,6 +395,8 @@ void node_on_frame(struct node *node, struct frame *frame)
 
 void node_on_probe(struct node *node, uint64_t id)
 {
+	enum probe_result result;
+
 	if (!node->is_running || !node->probe_id || id != node->probe_id)
 		return;
 	node->probe_hit |= sim_answers(node->sim, node);
@@ -399,9 +405,10 @@ void node_on_probe(struct node *node, uint64_t id)
 		return;
 	}
 	node->probe_id = 0;
-	if (!node->probe_hit)
+	result = node->probe_hit ? PROBE_ANSWERED : node->probe_blind ? PROBE_BLIND : PROBE_SILENT;
+	if (result == PROBE_SILENT)
 		node->must_hear = false;
-	cluster_on_probe(&node->cluster, node_clock(node), node->probe_hit, "a gateway");
+	cluster_on_probe(&node->cluster, node_clock(node), result, "a gateway");
 	node_step(node);
 }
 
@@ -459,11 +466,15 @@ void node_set_data(struct node *node, bool is_up)
 	if (node->is_data_up == is_up)
 		return;
 	node->is_data_up = is_up;
+	node->data_since = node->sim->now;
+	node->probe_blind = true; /* of one that runs */
 	sim_trace(node->sim, "%s: data interface %s", node->config.serial, is_up ? "up" : "down");
 	disturbed(node);
 	/* A dead daemon's lease that comes back with its link takes nobody by surprise but us. */
 	if (is_up && node_has_lease(node))
 		node->split_at = node->sim->now;
+	if (node->is_running && !node->is_frozen)
+		cluster_on_links(&node->cluster, node_clock(node), is_up);
 	node_set_failures(node, is_up ? 0 : 1);
 }
 

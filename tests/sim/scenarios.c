@@ -246,6 +246,57 @@ static bool unknown_gateway_dies_too(struct sim *sim)
 	return taken_over(sim, p, MS(200));
 }
 
+/* A gateway boots before its switches are up, beside one whose daemon is dead. */
+static bool blind_member_boots_beside_a_dead_daemon(struct sim *sim)
+{
+	struct node *p = begin(sim);
+	struct node *s = &sim->nodes[0];
+
+	node_kill(s, "killed");
+	sim_run_for(sim, SEC(2));
+	node_kill(p, "killed");
+	node_set_data(s, false);
+	node_boot(s);
+	sim_run_for(sim, SEC(20));
+	EXPECT(holder(sim) == p);
+	EXPECT(s->cluster.alarms[ALARM_BLIND] && !s->cluster.alarms[ALARM_UNKNOWN_GATEWAY]);
+	node_set_data(s, true);
+	sim_run_for(sim, SEC(20));
+	EXPECT(holder(sim) == p);
+	EXPECT(!s->cluster.alarms[ALARM_BLIND] && s->cluster.alarms[ALARM_UNKNOWN_GATEWAY]);
+	/* Seed 100512: answered so far, and then nothing can be asked. */
+	node_set_data(s, false);
+	sim_run_for(sim, SEC(20));
+	EXPECT(holder(sim) == p);
+	node_power_off(p);
+	sim_run_for(sim, SEC(5));
+	EXPECT(!holder(sim));
+	node_set_data(s, true);
+	return taken_over(sim, NULL, MS(220)) && EXPECT(holder(sim) == s);
+}
+
+/* The best of the rest cannot serve, and no monitored link tells: the next one takes over. */
+static bool blind_successor_is_passed_over(struct sim *sim)
+{
+	struct node *p = begin(sim);
+	struct node *b = &sim->nodes[1];
+
+	sim->is_single_fault = false;
+	node_set_data(b, false);
+	node_set_failures(b, 0);
+	sim_run_for(sim, SEC(2));
+	node_power_off(p);
+	taken_over(sim, p, TAKEOVER + 2 * MS(3));
+	EXPECT(holder(sim) == &sim->nodes[0]);
+	/* Nor does it get the role given, while it is so; and who has it needs no echo of it. */
+	sim_run_for(sim, SEC(5));
+	EXPECT(holder(sim) == &sim->nodes[0]);
+	EXPECT(sim->nodes[0].lease.ns == MONO_NEVER.ns);
+	EXPECT(b->cluster.state == MEMBER_STANDBY && !b->cluster.alarms[ALARM_BLIND]);
+	node_set_data(b, true);
+	return taken_over(sim, &sim->nodes[0], SEC(2)) && EXPECT(holder(sim) == b);
+}
+
 /* Seed 202895: C, which A does not hear any more, hands the role to B and gets it back. What A remembers of
  * C's first term is no news of its second one: B tells. */
 static bool role_returns_to_one_that_is_not_heard(struct sim *sim)
@@ -473,6 +524,8 @@ const struct scenario scenarios[] = {
 	{ "heartbeat_cables_alone_are_cut", heartbeat_cables_alone_are_cut, 3 },
 	{ "lone_daemon_dies_and_the_secondary_boots", lone_daemon_dies_and_the_secondary_boots, 2 },
 	{ "unknown_gateway_dies_too", unknown_gateway_dies_too, 2 },
+	{ "blind_member_boots_beside_a_dead_daemon", blind_member_boots_beside_a_dead_daemon, 2 },
+	{ "blind_successor_is_passed_over", blind_successor_is_passed_over, 3 },
 	{ "role_returns_to_one_that_is_not_heard", role_returns_to_one_that_is_not_heard, 3 },
 	{ "all_paths_cut_then_heal", all_paths_cut_then_heal, 2 },
 	{ "forced_failover", forced_failover, 3 },

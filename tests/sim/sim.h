@@ -82,6 +82,7 @@ struct node {
 	int ppm;                /* rate error of its clock */
 	int64_t timer_at;       /* true time; INT64_MAX: none */
 	bool is_data_up;
+	int64_t data_since;     /* true time of its last change */
 	unsigned failures;
 
 	mono_t lease;           /* in its kernel, its own clock */
@@ -96,6 +97,7 @@ struct node {
 
 	uint64_t probe_id;      /* 0: none */
 	bool probe_hit, probe_done;
+	bool probe_blind;       /* the data interface was down for some of its time */
 	struct frame *inbox[SIM_INBOX];
 	unsigned inbox_count;
 	struct deferred deferred[SIM_DEFER];
