@@ -62,7 +62,7 @@ void cluster_init(struct cluster *c, const struct cluster_config *config,
 	c->next_send = now;
 	c->last_send = mono_add(now, -config->interval_ns);
 	c->stepped_at = now;
-	c->stranger_rx = c->sighted_at = (mono_t){ INT64_MIN / 2 };
+	c->stranger_rx = c->sighted_at = c->raised_at = (mono_t){ INT64_MIN / 2 };
 	c->is_holding = is_holding;
 	c->term = term;
 	if (is_holding)
@@ -160,6 +160,7 @@ static void note_freeze(struct cluster *c, mono_t now)
 		c->stalled_since = now;
 		c->stall_heard_since = MONO_ZERO;
 		c->hidden_since = MONO_ZERO;
+		c->duel_since = MONO_ZERO;
 		c->is_probe_due = false;
 	}
 	c->stepped_at = now;

@@ -148,7 +148,9 @@ struct cluster {
 	mono_t resign_heard;    /* standby: when the primary said that it has given the role up */
 	bool is_resigned;       /* standby that has just given the role up ... */
 	char successor[17];     /* ... in favour of this member */
-	mono_t duel_since;
+	mono_t duel_since;      /* another primary is heard ... */
+	bool is_duel_mutual;    /* ... and hears us */
+	mono_t raised_at;       /* our term, above another primary's */
 	mono_t hidden_since;    /* about to take over, but another may be just now */
 
 	/* probing */

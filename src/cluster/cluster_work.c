@@ -9,16 +9,20 @@ static bool settle_duel(struct cluster *c, mono_t now, const struct member *m)
 {
 	struct candidate self = cluster_self(c, now);
 	struct candidate other = cluster_candidate(m, now);
+	bool is_heard = mono_sub(now, m->echo) < cluster_detection_of(c, m);
 	bool is_better;
 
-	if (mono_is_zero(c->duel_since))
+	/* Until it hears us it knows of no duel, and both must count from the same time. */
+	if (mono_is_zero(c->duel_since) || is_heard != c->is_duel_mutual)
 		c->duel_since = now;
+	c->is_duel_mutual = is_heard;
 	self.flags |= HB_READY;
 	other.flags |= HB_READY;
 	is_better = rank_compare(&self, &other, c->config.margin_ns, NULL) > 0;
-	/* Ages at the edge of the margin may look different from the two sides. */
+	/* Ages at the edge of the margin may look different from the two sides. One that never hears us
+	 * cannot yield. */
 	if (mono_sub(now, c->duel_since) > 4 * cluster_detection_ns(c))
-		is_better = strcmp(self.serial, other.serial) > 0;
+		is_better = is_heard && strcmp(self.serial, other.serial) > 0;
 	if (!is_better) {
 		cluster_history(c, "%s yields to %s: split brain healed.", c->config.serial,
 				m->serial);
@@ -34,6 +38,7 @@ static void raise_term(struct cluster *c, mono_t now, uint64_t term)
 
 	cluster_enter(c, now, MEMBER_WORK, c->config.serial, term + 1);
 	c->duel_since = duel_since;
+	c->raised_at = now;
 	c->ops->grant(c->arg, c->lease, c->lease, c->term);
 	cluster_send(c, now);
 }
@@ -52,7 +57,9 @@ static bool meet_others(struct cluster *c, mono_t now)
 		return true;
 	if (!m)
 		c->duel_since = MONO_ZERO;
-	else if (m->hb.term >= highest)
+	else if (m->hb.term >= highest &&
+		 /* Else two that both stay would outbid each other with every heartbeat. */
+		 mono_sub(now, c->raised_at) >= c->config.interval_ns)
 		highest = m->hb.term + 1;
 	for (unsigned i = 0; i < LIMIT_MEMBERS - 1; i++) {
 		m = &c->members[i];

@@ -1,4 +1,4 @@
-/* role_test.c: who may take the role: blind probes */
+/* role_test.c: who may take the role and who must leave it: blind probes, duels of two primaries */
 #include "cluster/cluster.h"
 
 #include <setjmp.h>
@@ -11,13 +11,14 @@
 #include <cmocka.h>
 
 #define INTERVAL MS(10)
+#define D        (3 * INTERVAL)
 
 /* The member under test, M, and what it has done. */
 struct box {
 	struct cluster c;
 	mono_t now;
 	struct heartbeat said;
-	unsigned probes, told_blind;
+	unsigned probes, told_blind, raises;
 	bool has_lease;
 	enum probe_result finds; /* what its probes find, a millisecond later */
 };
@@ -54,7 +55,8 @@ static void on_probe_cancel(void *arg)
 
 static void on_role(void *arg, enum member_state state, const char *primary, uint64_t term)
 {
-	(void)arg, (void)state, (void)primary, (void)term;
+	(void)primary, (void)term;
+	((struct box *)arg)->raises += state == MEMBER_WORK;
 }
 
 static void on_history(void *arg, const char *text)
@@ -267,6 +269,80 @@ static void one_without_links_is_no_successor(void **state)
 	assert_int_equal(box.c.state, MEMBER_WORK);
 }
 
+static void rule(struct box *box)
+{
+	boot(box, PROBE_SILENT, false);
+	pass(box, SEC(1), "", MEMBER_HELLO, 0);
+	assert_int_equal(box->c.state, MEMBER_WORK);
+	box->raises = 0;
+}
+
+static void two_that_stay_do_not_outbid_each_other(void **state)
+{
+	struct box box;
+	uint64_t term;
+
+	(void)state;
+	rule(&box);
+	term = box.c.term;
+	/* M is the better one; S, which does not see that, answers every rise with one of its own. */
+	for (unsigned i = 0; i < 30; i++) {
+		box.now = mono_add(box.now, MS(1));
+		hear(&box, "S", MEMBER_WORK, 0, box.c.term + 1, box.now);
+		cluster_step(&box.c, box.now);
+	}
+	assert_int_equal(box.c.state, MEMBER_WORK);
+	assert_true(box.c.term > term);
+	assert_in_range(box.raises, 1, 4);
+}
+
+static void one_that_never_hears_us_is_yielded_to(void **state)
+{
+	struct box box;
+	mono_t deaf;
+
+	(void)state;
+	rule(&box);
+	deaf = box.now;
+	for (unsigned i = 0; i < 4 * D / MS(1) - 5; i++) {
+		box.now = mono_add(box.now, MS(1));
+		hear(&box, "S", MEMBER_WORK, 0, 1, deaf);
+		cluster_step(&box.c, box.now);
+	}
+	assert_int_equal(box.c.state, MEMBER_WORK);
+	for (unsigned i = 0; i < D / MS(1) * 2; i++) {
+		box.now = mono_add(box.now, MS(1));
+		hear(&box, "S", MEMBER_WORK, 0, 1, deaf);
+		cluster_step(&box.c, box.now);
+	}
+	assert_int_equal(box.c.state, MEMBER_STANDBY);
+	assert_string_equal(box.c.primary, "S");
+}
+
+/* Seed 202011: it had heard the other one for long, but not the other way round. Then both count
+ * from the moment both hear. */
+static void a_duel_is_as_old_as_both_know_it(void **state)
+{
+	struct box box;
+	mono_t deaf;
+
+	(void)state;
+	rule(&box);
+	deaf = box.now;
+	for (unsigned i = 0; i < 3 * D / MS(1); i++) {
+		box.now = mono_add(box.now, MS(1));
+		hear(&box, "S", MEMBER_WORK, 0, 1, deaf);
+		cluster_step(&box.c, box.now);
+	}
+	/* By rank M stays; by serial, as after four detection times, S would. */
+	for (unsigned i = 0; i < 3 * D / MS(1); i++) {
+		box.now = mono_add(box.now, MS(1));
+		hear(&box, "S", MEMBER_WORK, 0, 1, box.now);
+		cluster_step(&box.c, box.now);
+	}
+	assert_int_equal(box.c.state, MEMBER_WORK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +353,9 @@ int main(void)
 		cmocka_unit_test(one_passed_over_keeps_looking),
 		cmocka_unit_test(a_blind_holder_gives_way_to_one_that_sees),
 		cmocka_unit_test(one_without_links_is_no_successor),
+		cmocka_unit_test(two_that_stay_do_not_outbid_each_other),
+		cmocka_unit_test(one_that_never_hears_us_is_yielded_to),
+		cmocka_unit_test(a_duel_is_as_old_as_both_know_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

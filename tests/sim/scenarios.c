@@ -317,6 +317,25 @@ static bool role_returns_to_one_that_is_not_heard(struct sim *sim)
 	return EXPECT(holder(sim) == c) && EXPECT(sim->nodes[0].cluster.term == c->cluster.term);
 }
 
+/* A split heals in one direction only: who hears the other one leaves, for the other one cannot. */
+static bool all_paths_cut_then_half_heal(struct sim *sim)
+{
+	struct node *p = begin(sim);
+	struct node *s = &sim->nodes[0];
+
+	sim->is_single_fault = false;
+	sim_set_paths(sim, 0, 1, false);
+	sim_set_paths(sim, 1, 0, false);
+	sim_run_for(sim, SEC(10));
+	EXPECT(node_has_lease(p) && node_has_lease(s));
+	sim_set_paths(sim, 0, 1, true);
+	sim_run_for(sim, 5 * D);
+	EXPECT(holder(sim) == s);
+	sim_set_paths(sim, 1, 0, true);
+	sim_run_for(sim, SEC(5));
+	return EXPECT(holder(sim) != NULL);
+}
+
 static bool all_paths_cut_then_heal(struct sim *sim)
 {
 	struct node *p = begin(sim);
@@ -528,6 +547,7 @@ const struct scenario scenarios[] = {
 	{ "blind_successor_is_passed_over", blind_successor_is_passed_over, 3 },
 	{ "role_returns_to_one_that_is_not_heard", role_returns_to_one_that_is_not_heard, 3 },
 	{ "all_paths_cut_then_heal", all_paths_cut_then_heal, 2 },
+	{ "all_paths_cut_then_half_heal", all_paths_cut_then_half_heal, 2 },
 	{ "forced_failover", forced_failover, 3 },
 	{ "better_member_joins", better_member_joins, 3 },
 	{ "older_member_keeps_the_role", older_member_keeps_the_role, 3 },
