@@ -144,6 +144,7 @@ struct cluster {
 	mono_t lease;           /* what the kernel holds; MONO_ZERO: nothing */
 	bool is_stalled;
 	mono_t stalled_since;
+	bool is_one_missing;    /* counted when we stalled, and silent since */
 	mono_t stall_heard_since; /* standby: the primary has been saying that it has stalled */
 	mono_t resign_heard;    /* standby: when the primary said that it has given the role up */
 	bool is_resigned;       /* standby that has just given the role up ... */

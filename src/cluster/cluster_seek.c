@@ -110,6 +110,8 @@ static bool is_passed_over(const struct cluster *c, mono_t now, mono_t *wake)
 /* Nobody else should be the primary, and the virtual addresses are silent: takes over. */
 static void elect(struct cluster *c, mono_t now, mono_t *wake)
 {
+	int waits;
+
 	/* Who waits is woken by heartbeats. */
 	if (cluster_better(c, now) || is_held(c, now) || cluster_is_twin_ahead(c, now)) {
 		c->hidden_since = MONO_ZERO;
@@ -131,13 +133,15 @@ static void elect(struct cluster *c, mono_t now, mono_t *wake)
 			return;
 		}
 	}
-	if (cluster_is_hidden(c, now, true) || cluster_is_disputed(c, now) ||
-	    is_left_elsewhere(c, now)) {
+	/* The other one may wait too, for the second reason: then it goes first (seed 402272). */
+	waits = cluster_is_hidden(c, now, true) +
+		(cluster_is_disputed(c, now) || is_left_elsewhere(c, now));
+	if (waits) {
 		mono_t patience;
 
 		if (mono_is_zero(c->hidden_since))
 			c->hidden_since = now;
-		patience = mono_add(c->hidden_since, 3 * c->config.interval_ns);
+		patience = mono_add(c->hidden_since, 3 * waits * c->config.interval_ns);
 		if (!mono_reached(now, patience)) {
 			wake_at(wake, patience);
 			return;
@@ -263,10 +267,13 @@ void cluster_step_standby(struct cluster *c, mono_t now, mono_t *wake)
 	if (is_living && (primary->hb.flags & HB_RESIGNED)) {
 		mono_t patience;
 
-		/* A lease that ended in an orderly way: nothing to probe for. */
+		/* A lease that ended in an orderly way: nothing to probe for, unless we have just
+		 * woken up or come here: somebody else's may have begun meanwhile. */
 		if (strcmp(primary->hb.successor, c->config.serial) == 0 &&
 		    !cluster_is_twin_ahead(c, now) && !cluster_is_blind(c)) {
-			if (!c->alarms[ALARM_UNKNOWN_GATEWAY] || cluster_probe_silent(c, now, wake))
+			if ((mono_reached(now, listened_at(c)) &&
+			     !c->alarms[ALARM_UNKNOWN_GATEWAY]) ||
+			    cluster_probe_silent(c, now, wake))
 				cluster_take_over(c, now);
 			return;
 		}

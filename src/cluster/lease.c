@@ -73,6 +73,7 @@ static void stall(struct cluster *c, mono_t now)
 {
 	c->is_stalled = true;
 	c->stalled_since = now;
+	c->is_one_missing = false;
 	c->stats.stalls++;
 	c->lease = MONO_ZERO;
 	c->ops->revoke(c->arg, c->term);
@@ -125,8 +126,10 @@ static void ask(struct cluster *c, mono_t now, mono_t *wake)
 			fresh++;
 		else if (!mono_reached(now, patience) || cluster_is_living(c, m, now))
 			pending++;
-		else
+		else {
 			m->is_counted = false;
+			c->is_one_missing = true;
+		}
 	}
 	wake_at(wake, mono_reached(now, patience) ? c->next_send : patience);
 	if (pending)
@@ -141,8 +144,10 @@ static void ask(struct cluster *c, mono_t now, mono_t *wake)
 			return;
 		}
 	}
-	/* Nobody confirms it: time for news of a successor, then the virtual addresses tell. */
-	if (fresh || (mono_reached(now, patience) && cluster_probe_silent(c, now, wake)))
+	/* Nobody confirms it, or one that was counted is silent and may have taken over out of our
+	 * hearing: time for news of a successor, then the virtual addresses tell (seed 312784). */
+	if ((fresh && !c->is_one_missing) ||
+	    (mono_reached(now, patience) && cluster_probe_silent(c, now, wake)))
 		resume(c, now);
 }
 

@@ -277,6 +277,97 @@ static void rule(struct box *box)
 	box->raises = 0;
 }
 
+/* A standby at M's side, following `primary`; it hears H ("": nobody). */
+static void hear_follower(struct box *box, const char *serial, const char *primary, unsigned flags,
+			  const char *hidden)
+{
+	struct heartbeat hb = {
+		.send_us = (uint64_t)box->now.ns / 1000, .term = box->c.term,
+		.state = MEMBER_STANDBY, .flags = flags, .priority = 100,
+		.interval_us = INTERVAL / 1000, .threshold = 3,
+		.peers_count = *hidden ? 2 : 1,
+		.peers = { { .serial = "M", .incarnation = 7,
+			     .echo_us = (uint64_t)box->now.ns / 1000 } },
+	};
+
+	snprintf(hb.primary, sizeof(hb.primary), "%s", primary);
+	snprintf(hb.peers[1].serial, sizeof(hb.peers[1].serial), "%s", hidden);
+	assert_int_equal(cluster_on_heartbeat(&box->c, box->now, serial, 9, &hb), DROP_NONE);
+}
+
+/* The primary P is lost, and F follows it still, or says that it has left. How long M then waits. */
+static int64_t wait_of(unsigned flags, const char *hidden)
+{
+	struct box box;
+	mono_t lost;
+
+	boot(&box, PROBE_SILENT, false);
+	hear(&box, "P", MEMBER_WORK, 0, 1, box.now);
+	cluster_step(&box.c, box.now);
+	cluster_on_ready(&box.c, 1, true);
+	pass(&box, SEC(1), "P", MEMBER_WORK, 0);
+	assert_int_equal(box.c.state, MEMBER_STANDBY);
+	lost = mono_add(box.now, D);
+	while (box.c.state == MEMBER_STANDBY && mono_sub(box.now, lost) < SEC(1)) {
+		box.now = mono_add(box.now, MS(1));
+		hear_follower(&box, "F", "P", flags, hidden);
+		if (box.c.is_probing)
+			cluster_on_probe(&box.c, box.now, PROBE_SILENT, NULL);
+		cluster_step(&box.c, box.now);
+	}
+	assert_int_equal(box.c.state, MEMBER_WORK);
+	return mono_sub(box.now, lost);
+}
+
+/* Seed 402272: both of two that do not hear each other wait because the primary has left elsewhere.
+ * The one that also has to let the other go first waits twice as long. */
+static void two_reasons_to_wait_are_two_waits(void **state)
+{
+	(void)state;
+	assert_true(wait_of(HB_LEASE_OVER, "") < INTERVAL);
+	assert_in_range(wait_of(HB_LEFT, ""), 3 * INTERVAL, 4 * INTERVAL);
+	assert_in_range(wait_of(HB_LEASE_OVER, "Z"), 3 * INTERVAL, 4 * INTERVAL);
+	assert_in_range(wait_of(HB_LEFT, "Z"), 6 * INTERVAL, 7 * INTERVAL);
+	assert_in_range(wait_of(HB_LEFT, "A"), 3 * INTERVAL, 4 * INTERVAL);
+}
+
+/* Seed 312784: of two that were counted one confirms, the other may have taken over meanwhile. */
+static void a_stalled_primary_asks_for_who_is_missing(void **state)
+{
+	struct box box;
+	uint64_t term;
+
+	(void)state;
+	for (int is_there = 0; is_there < 2; is_there++) {
+		rule(&box);
+		term = box.c.term;
+		for (unsigned i = 0; i < 100; i++) {
+			box.now = mono_add(box.now, MS(1));
+			hear_follower(&box, "F", "M", HB_READY, "");
+			hear_follower(&box, "G", "M", HB_READY, "");
+			cluster_step(&box.c, box.now);
+		}
+		assert_int_equal(box.c.state, MEMBER_WORK);
+		box.now = mono_add(box.now, SEC(2)); /* frozen */
+		cluster_step(&box.c, box.now);
+		assert_true(box.c.is_stalled);
+		box.probes = 0;
+		box.finds = PROBE_ANSWERED;
+		for (unsigned i = 0; i < 500; i++) {
+			box.now = mono_add(box.now, MS(1));
+			hear_follower(&box, "F", "M", HB_READY, "");
+			if (is_there)
+				hear_follower(&box, "G", "M", HB_READY, "");
+			if (box.c.is_probing)
+				cluster_on_probe(&box.c, box.now, box.finds, "a gateway");
+			cluster_step(&box.c, box.now);
+		}
+		assert_int_equal(box.c.is_stalled, !is_there);
+		assert_int_equal(box.probes == 0, is_there);
+		assert_int_equal(box.c.term, term);
+	}
+}
+
 static void two_that_stay_do_not_outbid_each_other(void **state)
 {
 	struct box box;
@@ -353,6 +444,8 @@ int main(void)
 		cmocka_unit_test(one_passed_over_keeps_looking),
 		cmocka_unit_test(a_blind_holder_gives_way_to_one_that_sees),
 		cmocka_unit_test(one_without_links_is_no_successor),
+		cmocka_unit_test(two_reasons_to_wait_are_two_waits),
+		cmocka_unit_test(a_stalled_primary_asks_for_who_is_missing),
 		cmocka_unit_test(two_that_stay_do_not_outbid_each_other),
 		cmocka_unit_test(one_that_never_hears_us_is_yielded_to),
 		cmocka_unit_test(a_duel_is_as_old_as_both_know_it),
