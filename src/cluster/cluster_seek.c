@@ -249,11 +249,13 @@ void cluster_step_standby(struct cluster *c, mono_t now, mono_t *wake)
 		return;
 	}
 	if (is_living && !cluster_has_left(c, primary)) {
+		c->hidden_since = MONO_ZERO;
 		follow_on(c, now, primary, wake);
 		return;
 	}
 	m = cluster_hearer_of(c, c->primary, now);
 	if (!is_living && m) {
+		c->hidden_since = MONO_ZERO;
 		wake_at(wake, c->next_send);
 		return;
 	}
@@ -267,19 +269,20 @@ void cluster_step_standby(struct cluster *c, mono_t now, mono_t *wake)
 	if (is_living && (primary->hb.flags & HB_RESIGNED)) {
 		mono_t patience;
 
+		if (mono_is_zero(c->resign_heard))
+			c->resign_heard = now;
+		patience = mono_add(c->resign_heard, cluster_detection_ns(c) / 2);
 		/* A lease that ended in an orderly way: nothing to probe for, unless we have just
-		 * woken up or come here: somebody else's may have begun meanwhile. */
+		 * woken up or come here: somebody else's may have begun meanwhile. Whoever cannot
+		 * take over at once has no precedence: others elect by then (seed 412435). */
 		if (strcmp(primary->hb.successor, c->config.serial) == 0 &&
-		    !cluster_is_twin_ahead(c, now) && !cluster_is_blind(c)) {
-			if ((mono_reached(now, listened_at(c)) &&
-			     !c->alarms[ALARM_UNKNOWN_GATEWAY]) ||
-			    cluster_probe_silent(c, now, wake))
+		    !cluster_is_twin_ahead(c, now) && !cluster_is_blind(c) &&
+		    !c->alarms[ALARM_UNKNOWN_GATEWAY] && mono_before(now, patience)) {
+			if (mono_reached(now, listened_at(c)) || cluster_probe_silent(c, now, wake))
 				cluster_take_over(c, now);
 			return;
 		}
 		/* Everybody else gives the successor time, also one we have not heard yet. */
-		if (mono_is_zero(c->resign_heard))
-			c->resign_heard = now;
 		patience = mono_add(c->resign_heard, cluster_detection_ns(c));
 		m = cluster_member(c, primary->hb.successor);
 		if (m && cluster_is_living(c, m, now))

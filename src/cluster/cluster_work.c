@@ -10,6 +10,7 @@ static bool settle_duel(struct cluster *c, mono_t now, const struct member *m)
 	struct candidate self = cluster_self(c, now);
 	struct candidate other = cluster_candidate(m, now);
 	bool is_heard = mono_sub(now, m->echo) < cluster_detection_of(c, m);
+	int64_t patience;
 	bool is_better;
 
 	/* Until it hears us it knows of no duel, and both must count from the same time. */
@@ -19,9 +20,10 @@ static bool settle_duel(struct cluster *c, mono_t now, const struct member *m)
 	self.flags |= HB_READY;
 	other.flags |= HB_READY;
 	is_better = rank_compare(&self, &other, c->config.margin_ns, NULL) > 0;
-	/* Ages at the edge of the margin may look different from the two sides. One that never hears us
-	 * cannot yield. */
-	if (mono_sub(now, c->duel_since) > 4 * cluster_detection_ns(c))
+	/* Ages at the edge of the margin may look different from the two sides: then nobody has left when
+	 * both have heard each other twice. One that never hears us cannot leave. */
+	patience = is_heard ? 2 * c->config.interval_ns : 4 * cluster_detection_ns(c);
+	if (mono_sub(now, c->duel_since) > patience)
 		is_better = is_heard && strcmp(self.serial, other.serial) > 0;
 	if (!is_better) {
 		cluster_history(c, "%s yields to %s: split brain healed.", c->config.serial,

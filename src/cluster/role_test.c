@@ -331,6 +331,30 @@ static void two_reasons_to_wait_are_two_waits(void **state)
 	assert_in_range(wait_of(HB_LEFT, "A"), 3 * INTERVAL, 4 * INTERVAL);
 }
 
+/* Seed 407994: a wait that had begun when the primary was silent before is no part of this one. */
+static void a_wait_begins_anew_with_each_silence(void **state)
+{
+	struct box box;
+
+	(void)state;
+	boot(&box, PROBE_SILENT, false);
+	hear(&box, "P", MEMBER_WORK, 0, 1, box.now);
+	cluster_step(&box.c, box.now);
+	cluster_on_ready(&box.c, 1, true);
+	for (unsigned silence = 0; silence < 2; silence++) {
+		pass(&box, SEC(1), "P", MEMBER_WORK, 0);
+		/* Ready to take over, but Z may be just now: then P is heard again. */
+		for (unsigned i = 0; i < (D + 2 * INTERVAL) / MS(1); i++) {
+			box.now = mono_add(box.now, MS(1));
+			hear_follower(&box, "F", "P", HB_LEASE_OVER, "Z");
+			if (box.c.is_probing)
+				cluster_on_probe(&box.c, box.now, PROBE_SILENT, NULL);
+			cluster_step(&box.c, box.now);
+		}
+		assert_int_equal(box.c.state, MEMBER_STANDBY);
+	}
+}
+
 /* Seed 312784: of two that were counted one confirms, the other may have taken over meanwhile. */
 static void a_stalled_primary_asks_for_who_is_missing(void **state)
 {
@@ -368,6 +392,13 @@ static void a_stalled_primary_asks_for_who_is_missing(void **state)
 	}
 }
 
+static void hear_rival(struct box *box, const char *serial, mono_t echo)
+{
+	box->now = mono_add(box->now, MS(1));
+	hear(box, serial, MEMBER_WORK, 0, box->c.term + 1, echo.ns ? echo : box->now);
+	cluster_step(&box->c, box->now);
+}
+
 static void two_that_stay_do_not_outbid_each_other(void **state)
 {
 	struct box box;
@@ -376,15 +407,28 @@ static void two_that_stay_do_not_outbid_each_other(void **state)
 	(void)state;
 	rule(&box);
 	term = box.c.term;
-	/* M is the better one; S, which does not see that, answers every rise with one of its own. */
-	for (unsigned i = 0; i < 30; i++) {
-		box.now = mono_add(box.now, MS(1));
-		hear(&box, "S", MEMBER_WORK, 0, box.c.term + 1, box.now);
-		cluster_step(&box.c, box.now);
-	}
+	/* M is the better one; A, which does not see that, answers every rise with one of its own. */
+	for (unsigned i = 0; i < 30; i++)
+		hear_rival(&box, "A", MONO_ZERO);
 	assert_int_equal(box.c.state, MEMBER_WORK);
 	assert_true(box.c.term > term);
 	assert_in_range(box.raises, 1, 4);
+}
+
+/* Seed 408114: M is the better one, for M; whoever still has the role when both have heard each other
+ * twice thinks the same of itself. */
+static void two_that_stay_are_told_apart_by_serial(void **state)
+{
+	struct box box;
+
+	(void)state;
+	rule(&box);
+	for (unsigned i = 0; i < 2 * INTERVAL / MS(1); i++)
+		hear_rival(&box, "S", MONO_ZERO);
+	assert_int_equal(box.c.state, MEMBER_WORK);
+	for (unsigned i = 0; i < 3; i++)
+		hear_rival(&box, "S", MONO_ZERO);
+	assert_int_equal(box.c.state, MEMBER_STANDBY);
 }
 
 static void one_that_never_hears_us_is_yielded_to(void **state)
@@ -394,20 +438,14 @@ static void one_that_never_hears_us_is_yielded_to(void **state)
 
 	(void)state;
 	rule(&box);
-	deaf = box.now;
-	for (unsigned i = 0; i < 4 * D / MS(1) - 5; i++) {
-		box.now = mono_add(box.now, MS(1));
-		hear(&box, "S", MEMBER_WORK, 0, 1, deaf);
-		cluster_step(&box.c, box.now);
-	}
+	deaf = mono_add(box.now, -D);
+	for (unsigned i = 0; i < 4 * D / MS(1); i++)
+		hear_rival(&box, "A", deaf);
 	assert_int_equal(box.c.state, MEMBER_WORK);
-	for (unsigned i = 0; i < D / MS(1) * 2; i++) {
-		box.now = mono_add(box.now, MS(1));
-		hear(&box, "S", MEMBER_WORK, 0, 1, deaf);
-		cluster_step(&box.c, box.now);
-	}
+	for (unsigned i = 0; i < 3; i++)
+		hear_rival(&box, "A", deaf);
 	assert_int_equal(box.c.state, MEMBER_STANDBY);
-	assert_string_equal(box.c.primary, "S");
+	assert_string_equal(box.c.primary, "A");
 }
 
 /* Seed 202011: it had heard the other one for long, but not the other way round. Then both count
@@ -419,18 +457,11 @@ static void a_duel_is_as_old_as_both_know_it(void **state)
 
 	(void)state;
 	rule(&box);
-	deaf = box.now;
-	for (unsigned i = 0; i < 3 * D / MS(1); i++) {
-		box.now = mono_add(box.now, MS(1));
-		hear(&box, "S", MEMBER_WORK, 0, 1, deaf);
-		cluster_step(&box.c, box.now);
-	}
-	/* By rank M stays; by serial, as after four detection times, S would. */
-	for (unsigned i = 0; i < 3 * D / MS(1); i++) {
-		box.now = mono_add(box.now, MS(1));
-		hear(&box, "S", MEMBER_WORK, 0, 1, box.now);
-		cluster_step(&box.c, box.now);
-	}
+	deaf = mono_add(box.now, -D);
+	for (unsigned i = 0; i < 4 * D / MS(1) - 5; i++)
+		hear_rival(&box, "S", deaf);
+	for (unsigned i = 0; i < INTERVAL / MS(1); i++)
+		hear_rival(&box, "S", MONO_ZERO);
 	assert_int_equal(box.c.state, MEMBER_WORK);
 }
 
@@ -445,8 +476,10 @@ int main(void)
 		cmocka_unit_test(a_blind_holder_gives_way_to_one_that_sees),
 		cmocka_unit_test(one_without_links_is_no_successor),
 		cmocka_unit_test(two_reasons_to_wait_are_two_waits),
+		cmocka_unit_test(a_wait_begins_anew_with_each_silence),
 		cmocka_unit_test(a_stalled_primary_asks_for_who_is_missing),
 		cmocka_unit_test(two_that_stay_do_not_outbid_each_other),
+		cmocka_unit_test(two_that_stay_are_told_apart_by_serial),
 		cmocka_unit_test(one_that_never_hears_us_is_yielded_to),
 		cmocka_unit_test(a_duel_is_as_old_as_both_know_it),
 	};
