@@ -44,8 +44,13 @@ enum sync_want ranges_want(struct sync *s, mono_t now)
 {
 	struct ranges *r = &s->ranges;
 
-	if (r->state == RANGES_ASKED && mono_sub(now, r->asked_at) >= PATIENCE_NS)
-		r->state = RANGES_ALL;
+	if (r->state != RANGES_ALL && mono_sub(now, r->asked_at) >= PATIENCE_NS) {
+		/* It may have forgotten what it told us, and us: then from the beginning (seed 2574). */
+		if (r->state == RANGES_KNOWN)
+			ranges_begin(s, now);
+		else
+			r->state = RANGES_ALL;
+	}
 	return r->state == RANGES_ASKED ? SYNC_WANT_RANGES : SYNC_WANT_ALL;
 }
 

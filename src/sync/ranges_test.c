@@ -84,6 +84,25 @@ static void without_digests_everything_is_walked(void **state)
 	box_free(box);
 }
 
+/* It took us for dead between the digests and our wish, and has forgotten both. */
+static void a_primary_that_forgot_is_asked_again(void **state)
+{
+	struct box *box = box_that_differs();
+	char name[1][17] = { "FKB" };
+
+	(void)state;
+	box->lost_type = SYNC_TYPE_WANT_RANGES;
+	box_run(box, MS(60));
+	sync_on_members(box->a.sync, box->now, NULL, 0);
+	box_run(box, MS(10));
+	sync_on_members(box->a.sync, box->now, (const char (*)[17])name, 1);
+	box->lost_type = 0;
+	box_run(box, SEC(3));
+	box_expect_equal(box);
+	assert_true(side_has(&box->b, 1));
+	box_free(box);
+}
+
 /* The same for a takeover: who follows the new primary and lacks a little is told a little. */
 static void new_primary_repairs_by_ranges(void **state)
 {
@@ -140,6 +159,7 @@ int main(void)
 		cmocka_unit_test(only_ranges_that_differ_are_walked),
 		cmocka_unit_test(ranges_survive_losses_and_changes),
 		cmocka_unit_test(without_digests_everything_is_walked),
+		cmocka_unit_test(a_primary_that_forgot_is_asked_again),
 		cmocka_unit_test(new_primary_repairs_by_ranges),
 		cmocka_unit_test(broken_digests_are_refused_by_name),
 	};
