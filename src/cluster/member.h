@@ -34,8 +34,8 @@ enum {
 enum probe_result {
 	PROBE_SILENT,   /* asked, and nobody answered; or there is nothing to ask for */
 	PROBE_ANSWERED, /* a kernel somewhere forwards as this cluster */
-	PROBE_BLIND,    /* no interface with virtual addresses was up for its whole time: its silence
-			 * proves nothing */
+	PROBE_BLIND,    /* no interface with virtual addresses was up for its whole time: its
+			 * silence proves nothing */
 };
 
 struct member {

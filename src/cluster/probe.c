@@ -166,7 +166,8 @@ static void tap_on_readable(void *arg, unsigned events)
 		struct ipaddr addr;
 		struct mac mac;
 
-		if (n < 0 && errno == ENETDOWN) /* told once; what was received before waits behind it */
+		/* Told once; what was received before waits behind it. */
+		if (n < 0 && errno == ENETDOWN)
 			continue;
 		if (n < 0)
 			return;
