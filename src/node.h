@@ -61,6 +61,7 @@ struct node {
 	unsigned port_count;
 	uint8_t frame[LIMIT_FRAME_BYTES];
 	struct wbuf payload;
+	uint32_t frame_links;      /* which ports it leaves by, chosen when it was begun */
 	struct drop_counts drops;
 	uint64_t rx_frames, tx_frames, tx_failed;
 	struct ct_capture *capture;

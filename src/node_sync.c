@@ -47,6 +47,7 @@ static struct wbuf *op_frame_begin(void *arg)
 	for (unsigned i = 0; i < node->port_count; i++)
 		if ((use >> i & 1) && l2_port_mtu(node->ports[i]) < size)
 			size = l2_port_mtu(node->ports[i]);
+	node->frame_links = use;
 	node->payload = seal_payload(node->frame, size);
 	/* See take(): when it was said, by the clock that our heartbeats tell. */
 	wbuf_be64(&node->payload, (uint64_t)(mono_read().ns / 1000));
@@ -56,7 +57,7 @@ static struct wbuf *op_frame_begin(void *arg)
 static void op_frame_end(void *arg, uint8_t type)
 {
 	struct node *node = arg;
-	uint32_t use = links_to_use(node);
+	uint32_t use = node->frame_links;
 	size_t len;
 
 	if (node->payload.failed)

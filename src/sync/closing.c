@@ -57,22 +57,23 @@ static bool is_passing(uint8_t state)
 	       state == TCP_CONNTRACK_LAST_ACK;
 }
 
-bool closing_waits(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct)
+bool closing_waits(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *old,
+		   const struct ct *ct)
 {
 	struct closing *c = s->closing;
 	struct store_record record;
-	struct ct rest = *ct, old;
+	struct ct rest;
 
 	if (!s->config.is_brief || ct->l4 != IPPROTO_TCP || !is_passing(ct->tcp_state) ||
 	    c->count == CLOSING_MAX)
 		return false;
 	/* Only if the state is all that is new, and has been told before. */
-	store_read(s->store, entry, &old);
-	if (old.has != ct->has)
+	if (old->has != ct->has)
 		return false;
-	rest.tcp_state = old.tcp_state;
-	rest.tcp_flags_orig = old.tcp_flags_orig;
-	rest.tcp_flags_reply = old.tcp_flags_reply;
+	rest = *ct;
+	rest.tcp_state = old->tcp_state;
+	rest.tcp_flags_orig = old->tcp_flags_orig;
+	rest.tcp_flags_reply = old->tcp_flags_reply;
 	if (store_prepare(s->store, &rest, &record) < 0 || store_record_differs(entry, &record))
 		return false;
 	c->items[(c->head + c->count++) % CLOSING_MAX] = (struct closing_item){

@@ -65,7 +65,7 @@ static void note_silence(struct sync *s, const struct ct_seen *seen, struct stor
 
 static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct store_entry *entry)
 {
-	struct ct merged;
+	struct ct old, merged;
 	const struct ct *known = &seen->ct;
 	struct store_record record;
 	uint16_t flags = ENTRY_IN_KERNEL | ENTRY_TOUCHED;
@@ -76,7 +76,8 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 		entry->flags |= flags;
 		entry->stamp = s->stamp;
 		note_silence(s, seen, entry);
-		store_read(s->store, entry, &merged);
+		store_read(s->store, entry, &old);
+		merged = old;
 		ct_merge(&merged, seen);
 		known = &merged;
 	} else if (s->config.sees_all && !seen->is_full) {
@@ -95,7 +96,7 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 			owner_remove(s, now, entry);
 		return;
 	}
-	if (!is_new && !young_is(entry) && closing_waits(s, now, entry, known)) {
+	if (!is_new && !young_is(entry) && closing_waits(s, now, entry, &old, known)) {
 		s->stats.closing_waited++;
 		return;
 	}

@@ -215,8 +215,9 @@ void closing_free(struct closing *closing);
 void closing_discard(struct sync *s);
 /* Told as ended now, whatever the kernel keeps of it. */
 bool closing_is_over(const struct sync *s, const struct ct *ct);
-/* True: the new state of this live entry is told later, or never. */
-bool closing_waits(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct);
+/* True: the new state `ct` of this live entry (as stored: `old`) is told later, or never. */
+bool closing_waits(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *old,
+		   const struct ct *ct);
 void closing_step(struct sync *s, mono_t now, mono_t *wake);
 
 /* outbox.c */
