@@ -71,12 +71,12 @@ static bool meet_others(struct cluster *c, mono_t now)
 		if (m->hb.term == c->term) {
 			/* It hears another primary of this term, whom we do not. */
 			if (m->hb.state != MEMBER_STANDBY || !m->hb.primary[0] ||
-			    strcmp(m->hb.primary, c->config.serial) == 0 || c->is_stalled ||
+			    strcmp(m->hb.primary, c->config.serial) == 0 ||
 			    cluster_hears(c, m->hb.primary, c->term, now) ||
 			    !cluster_hearer_of(c, m->hb.primary, now))
 				continue;
-			if (strcmp(m->hb.primary, c->config.serial) > 0) {
-				cluster_to_hello(c, now, false,
+			if (c->is_stalled || strcmp(m->hb.primary, c->config.serial) > 0) {
+				cluster_to_hello(c, now, c->is_stalled,
 						 "a member follows another primary of this term");
 				return true;
 			}

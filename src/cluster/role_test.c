@@ -392,6 +392,31 @@ static void a_stalled_primary_asks_for_who_is_missing(void **state)
 	}
 }
 
+/* Seed 510621: somebody has taken over in the number of our own term, out of our hearing, and a member
+ * that we do not count follows it. */
+static void a_stalled_primary_sees_one_of_its_own_term(void **state)
+{
+	struct box box;
+
+	(void)state;
+	rule(&box);
+	pass(&box, MS(100), "", MEMBER_HELLO, 0);
+	box.now = mono_add(box.now, SEC(2)); /* frozen, with a lease that had an end */
+	box.c.lease = mono_add(box.now, -MS(1));
+	hear_follower(&box, "F", "P", HB_READY, "P");
+	cluster_step(&box.c, box.now);
+	for (unsigned i = 0; i < 500; i++) {
+		box.now = mono_add(box.now, MS(1));
+		hear_follower(&box, "F", "P", HB_READY, "P");
+		if (box.c.is_probing)
+			cluster_on_probe(&box.c, box.now, PROBE_SILENT, NULL);
+		cluster_step(&box.c, box.now);
+		assert_int_not_equal(box.c.state, MEMBER_WORK);
+	}
+	assert_int_equal(box.c.stats.resumes, 0);
+	assert_string_equal(box.c.primary, "P");
+}
+
 static void hear_rival(struct box *box, const char *serial, mono_t echo)
 {
 	box->now = mono_add(box->now, MS(1));
@@ -478,6 +503,7 @@ int main(void)
 		cmocka_unit_test(two_reasons_to_wait_are_two_waits),
 		cmocka_unit_test(a_wait_begins_anew_with_each_silence),
 		cmocka_unit_test(a_stalled_primary_asks_for_who_is_missing),
+		cmocka_unit_test(a_stalled_primary_sees_one_of_its_own_term),
 		cmocka_unit_test(two_that_stay_do_not_outbid_each_other),
 		cmocka_unit_test(two_that_stay_are_told_apart_by_serial),
 		cmocka_unit_test(one_that_never_hears_us_is_yielded_to),

@@ -12,7 +12,8 @@
  * (takeover-probe 0) nothing can.
  *
  * A node's *lease is active* while its kernel would forward: powered, before the deadline on its
- * own clock, and, if nobody runs there, with its data interface up.
+ * own clock, and with its data interface up (a lease that begins to count when the interface comes up
+ * begins then).
  *
  * T1 is the longest configured detection time plus `slack` (probe, four intervals, 20 ms).
  *
@@ -150,7 +151,7 @@ static void check_pair(struct sim *sim, unsigned a, unsigned b)
 	int64_t t1 = t1_ns(sim);
 	int64_t when;
 
-	if (!node_has_lease(x) || !node_has_lease(y)) {
+	if (!node_has_lease(x) || !node_has_lease(y) || !x->is_data_up || !y->is_data_up) {
 		p->is_split = false;
 		return;
 	}
