@@ -360,6 +360,22 @@ static void table_survives_flush_and_is_put_back(void **state)
 	assert_int_not_equal(lab_run(&lab, LAB_GATEWAY, is_there), 0);
 }
 
+static void table_alone_is_a_set_that_fills_and_empties(void **state)
+{
+	struct gateway g = gateway_open(&established);
+	static const char is_filled[] = "nft list set inet flowkeep alone | grep -q elements";
+
+	(void)state;
+	assert_int_not_equal(lab_run(&lab, LAB_GATEWAY, is_filled), 0);
+	assert_int_equal(ct_table_set_alone(g.table, true), 0);
+	assert_int_equal(lab_run(&lab, LAB_GATEWAY, is_filled), 0);
+	assert_int_equal(ct_table_replace(g.table, &established), 0); /* a reload meanwhile */
+	assert_int_equal(lab_run(&lab, LAB_GATEWAY, is_filled), 0);
+	assert_int_equal(ct_table_set_alone(g.table, false), 0);
+	assert_int_not_equal(lab_run(&lab, LAB_GATEWAY, is_filled), 0);
+	gateway_close(&g);
+}
+
 static void table_text_says_no_when_it_does_not_fit(void **state)
 {
 	char text[CT_TABLE_TEXT_MAX];
@@ -386,6 +402,7 @@ int main(void)
 		cmocka_unit_test(table_sessions_with_a_helper_tell_everything),
 		cmocka_unit_test(table_icmp_error_leaves_the_mask_of_its_session),
 		cmocka_unit_test(table_copy_is_claimed_by_one_event),
+		cmocka_unit_test(table_alone_is_a_set_that_fills_and_empties),
 		cmocka_unit_test(table_survives_flush_and_is_put_back),
 	};
 

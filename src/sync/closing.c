@@ -84,6 +84,11 @@ bool closing_waits(struct sync *s, mono_t now, struct store_entry *entry, const 
 	return true;
 }
 
+void closing_forget(struct store_entry *entry)
+{
+	entry->attempts++;
+}
+
 void closing_step(struct sync *s, mono_t now, mono_t *wake)
 {
 	struct closing *c = s->closing;

@@ -113,6 +113,30 @@ static void new_primary_takes_what_the_old_one_opened(void **state)
 	each_island_keeps_what_it_opened(side_b);
 }
 
+/* Nobody is reset while the other island's sessions may be unknown here. */
+static void an_island_knows_that_it_is_alone(void **state)
+{
+	struct box *box = box_new(true, true);
+	struct ct ct = session(1);
+
+	(void)state;
+	assert_false(box->a.is_alone || box->b.is_alone);
+	split(box);
+	assert_true(box->a.is_alone && box->b.is_alone);
+	side_opens(&box->b, &ct);
+	box_run(box, MS(100));
+	box->lost_type = SYNC_TYPE_OFFER;
+	heal(box, &box->a);
+	assert_true(box->b.is_ready);
+	assert_true(box->a.is_alone); /* equal, but not everything is offered */
+	assert_false(box->b.is_alone);
+	box->lost_type = 0;
+	box_run(box, SEC(1));
+	assert_false(box->a.is_alone);
+	expect_both(box, 1, 0);
+	box_free(box);
+}
+
 /* Lost frames, on top: offers are numbered and said again. */
 static void offers_survive_losses(void **state)
 {
@@ -353,6 +377,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(old_primary_takes_what_the_new_one_opened),
 		cmocka_unit_test(new_primary_takes_what_the_old_one_opened),
+		cmocka_unit_test(an_island_knows_that_it_is_alone),
 		cmocka_unit_test(offers_survive_losses),
 		cmocka_unit_test(higher_term_wins_at_the_old_primary),
 		cmocka_unit_test(higher_term_wins_at_the_new_primary),

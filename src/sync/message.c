@@ -3,66 +3,62 @@
 
 #include <string.h>
 
-static enum drop_reason on_data(struct sync *s, mono_t now, const char *from, struct rbuf *payload)
+/* u16 length, that many bytes for `ret_part`, then the message's head to the end. */
+static enum drop_reason open_parts(const struct schema *schema, struct rbuf *payload,
+				   struct rbuf *ret_part, void *ret_head)
 {
 	uint16_t len = rbuf_be16(payload);
-	struct rbuf records = rbuf_cut(payload, len);
-	struct sync_data head;
-	enum drop_reason reason;
 
-	if (payload->failed)
-		return DROP_TRUNCATED;
-	reason = codec_decode(&schema_sync_data, payload, &head);
-	if (reason)
-		return reason;
+	*ret_part = rbuf_cut(payload, len);
+	return payload->failed ? DROP_TRUNCATED : codec_decode(schema, payload, ret_head);
+}
+
+/* Of what a primary says to its followers. */
+static enum drop_reason check_primary(const struct sync *s, const char *from, uint64_t term)
+{
 	if (s->role != SYNC_SECONDARY || strcmp(from, s->primary) != 0)
 		return DROP_NOT_PRIMARY;
-	if (head.term != s->term)
-		return DROP_STALE_TERM;
-	return inbox_on_data(s, now, &head, &records);
+	return term == s->term ? DROP_NONE : DROP_STALE_TERM;
+}
+
+static enum drop_reason on_data(struct sync *s, mono_t now, const char *from, struct rbuf *payload)
+{
+	struct rbuf records;
+	struct sync_data head;
+	enum drop_reason reason = open_parts(&schema_sync_data, payload, &records, &head);
+
+	if (!reason)
+		reason = check_primary(s, from, head.term);
+	return reason ? reason : inbox_on_data(s, now, &head, &records);
 }
 
 static enum drop_reason on_ranges(struct sync *s, const char *from, struct rbuf *payload)
 {
-	uint16_t len = rbuf_be16(payload);
-	struct rbuf digests = rbuf_cut(payload, len);
+	struct rbuf digests;
 	struct sync_ranges head;
-	enum drop_reason reason;
+	enum drop_reason reason = open_parts(&schema_sync_ranges, payload, &digests, &head);
 
-	if (payload->failed)
-		return DROP_TRUNCATED;
-	reason = codec_decode(&schema_sync_ranges, payload, &head);
-	if (reason)
-		return reason;
-	if (s->role != SYNC_SECONDARY || strcmp(from, s->primary) != 0)
-		return DROP_NOT_PRIMARY;
-	return head.term != s->term ? DROP_STALE_TERM : ranges_on_digests(s, &head, &digests);
+	if (!reason)
+		reason = check_primary(s, from, head.term);
+	return reason ? reason : ranges_on_digests(s, &head, &digests);
 }
 
 static enum drop_reason on_want_ranges(struct sync *s, mono_t now, const char *from,
 				       struct rbuf *payload)
 {
-	uint16_t len = rbuf_be16(payload);
-	struct rbuf set = rbuf_cut(payload, len);
+	struct rbuf set;
 	struct sync_want_ranges want;
-	enum drop_reason reason;
+	enum drop_reason reason = open_parts(&schema_sync_want_ranges, payload, &set, &want);
 
-	if (payload->failed)
-		return DROP_TRUNCATED;
-	reason = codec_decode(&schema_sync_want_ranges, payload, &want);
 	return reason ? reason : outbox_on_want_ranges(s, now, from, &want, &set);
 }
 
 static enum drop_reason on_offer(struct sync *s, mono_t now, const char *from, struct rbuf *payload)
 {
-	uint16_t len = rbuf_be16(payload);
-	struct rbuf records = rbuf_cut(payload, len);
+	struct rbuf records;
 	struct sync_offer head;
-	enum drop_reason reason;
+	enum drop_reason reason = open_parts(&schema_sync_offer, payload, &records, &head);
 
-	if (payload->failed)
-		return DROP_TRUNCATED;
-	reason = codec_decode(&schema_sync_offer, payload, &head);
 	return reason ? reason : merge_on_offer(s, now, from, &head, &records);
 }
 

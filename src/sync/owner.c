@@ -40,6 +40,7 @@ void owner_remove(struct sync *s, mono_t now, struct store_entry *entry)
 		s->stats.died_young++;
 		return;
 	}
+	closing_forget(entry);
 	store_remove(s->store, entry, next_version(s));
 	outbox_mark(s, now, entry->len);
 }
@@ -206,6 +207,7 @@ void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 			owner_remove(s, now, entry);
 		} else if (entry) {
 			entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
+			closing_forget(entry);
 			fence_doom(s, now, entry, false);
 		}
 		return;

@@ -256,6 +256,23 @@ static void a_half_closed_connection_is_told(void **state)
 	box_free(box);
 }
 
+/* The same ports again before the states of the first connection are due. */
+static void a_reopened_connection_is_not_closing(void **state)
+{
+	struct box *box = box_with_established(true);
+	struct ct again = closing(1, TCP_CONNTRACK_ESTABLISHED);
+
+	(void)state;
+	for (uint8_t s = TCP_CONNTRACK_FIN_WAIT; s <= TCP_CONNTRACK_TIME_WAIT; s++)
+		passes(box, 1, s);
+	*kernel_find(&box->a, &again) = again;
+	side_tells(&box->a, CT_NEWS_NEW, &again);
+	box_run(box, MS(200));
+	assert_int_equal(kernel_find(&box->b, &again)->tcp_state, TCP_CONNTRACK_ESTABLISHED);
+	box_expect_equal(box);
+	box_free(box);
+}
+
 static void all_states_are_told_one_by_one(void **state)
 {
 	struct box *box = box_with_established(false);
@@ -283,6 +300,7 @@ int main(void)
 		cmocka_unit_test(disabled_it_does_nothing),
 		cmocka_unit_test(a_quick_end_is_one_delete),
 		cmocka_unit_test(a_half_closed_connection_is_told),
+		cmocka_unit_test(a_reopened_connection_is_not_closing),
 		cmocka_unit_test(all_states_are_told_one_by_one),
 	};
 

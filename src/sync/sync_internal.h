@@ -218,6 +218,8 @@ bool closing_is_over(const struct sync *s, const struct ct *ct);
 /* True: the new state `ct` of this live entry (as stored: `old`) is told later, or never. */
 bool closing_waits(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *old,
 		   const struct ct *ct);
+/* It has ended: what waits is not the state of whoever uses the same ports next. */
+void closing_forget(struct store_entry *entry);
 void closing_step(struct sync *s, mono_t now, mono_t *wake);
 
 /* outbox.c */
