@@ -2,7 +2,7 @@
  *
  *   prerouting -190  claim     after conntrack (-200): a packet of a copy clears the copy bit
  *   forward     500  sessions  after whatever gave the session its helper
- *                      new, expected -> begin    the mask of its protocol, once
+ *                      new, expected -> begin, begin_tcp  the mask of its protocol, once
  *                      FIN, RST, ... -> closing  level established: protocol states from now on
  *   input, output -150  no_reset, no_unreachable  silence while the set `alone` has elements
  *   input, output 500  own_in, own_out  sessions of the gateway itself: a label, and no events
@@ -84,24 +84,40 @@ static void put_alone(struct text *t, bool is_alone)
 	    is_alone ? "\t\telements = { " CT_TABLE_ALONE " }\n" : "");
 }
 
-static void put_begin(struct text *t, const struct ct_table_config *config)
+static void put_helped(struct text *t)
 {
-	put(t, "\tchain begin {\n");
-	put(t, "\t\tmeta pkttype { broadcast, multicast } ct event set 0 return\n");
-	put(t, "\t\tip daddr 224.0.0.0/4 ct event set 0 return\n");
-	put(t, "\t\tip6 daddr ff00::/8 ct event set 0 return\n");
-	put(t, "\t\ttcp dport 1723 ct event set 0 return comment \"PPTP\"\n");
-	put(t, "\t\tudp dport 1701 ct event set 0 return comment \"L2TP\"\n");
-	put(t, "\t\tmeta l4proto 47 ct helper \"pptp\" ct event set 0 return\n");
-	if (!config->tcp)
-		put(t, "\t\tmeta l4proto { 6, 132 } ct event set 0 return\n");
-	if (!config->connectionless)
-		put(t, "\t\tmeta l4proto != { 6, 132 } ct event set 0 return\n");
 	put(t, "\t\tct status & %#x != 0 ct event set %#x return comment \"has a helper\"\n",
 	    (unsigned)IPS_HELPER, MASK_ALL);
+}
+
+/* TCP has a short way: every rule a SYN meets is time in which the kernel forwards nothing. */
+static void put_begin(struct text *t, const struct ct_table_config *config)
+{
+	unsigned mask = config->level == SYNC_LEVEL_ESTABLISHED ? MASK_ESTABLISHED : MASK_ALL;
+
+	put(t, "\tchain begin_tcp {\n");
+	if (config->tcp) {
+		put(t, "\t\ttcp dport 1723 ct event set 0 return comment \"PPTP\"\n");
+		put_helped(t);
+		put(t, "\t\tct event set %#x\n", mask);
+	} else {
+		put(t, "\t\tct event set 0\n");
+	}
+	put(t, "\t}\n"
+	       "\tchain begin {\n"
+	       "\t\tmeta l4proto 6 goto begin_tcp\n"
+	       "\t\tmeta pkttype { broadcast, multicast } ct event set 0 return\n"
+	       "\t\tip daddr 224.0.0.0/4 ct event set 0 return\n"
+	       "\t\tip6 daddr ff00::/8 ct event set 0 return\n"
+	       "\t\tudp dport 1701 ct event set 0 return comment \"L2TP\"\n"
+	       "\t\tmeta l4proto 47 ct helper \"pptp\" ct event set 0 return\n");
+	if (!config->tcp)
+		put(t, "\t\tmeta l4proto 132 ct event set 0 return\n");
+	if (!config->connectionless)
+		put(t, "\t\tmeta l4proto != 132 ct event set 0 return\n");
+	put_helped(t);
 	if (config->tcp)
-		put(t, "\t\tmeta l4proto { 6, 132 } ct event set %#x return\n",
-		    config->level == SYNC_LEVEL_ESTABLISHED ? MASK_ESTABLISHED : MASK_ALL);
+		put(t, "\t\tmeta l4proto 132 ct event set %#x return\n", mask);
 	if (config->connectionless)
 		put(t, "\t\tct event set %#x\n", MASK_CONNECTIONLESS);
 	put(t, "\t}\n");
@@ -120,6 +136,7 @@ static void put_closing(struct text *t)
 	    (unsigned)IPS_HELPER, MASK_CLOSING);
 }
 
+/* A packet of a TCP session that goes on is through after two rules. */
 static void put_sessions(struct text *t, const struct ct_table_config *config)
 {
 	bool has_closing = config->tcp && config->level == SYNC_LEVEL_ESTABLISHED;
@@ -129,14 +146,15 @@ static void put_sessions(struct text *t, const struct ct_table_config *config)
 		put_closing(t);
 	put(t, "\tchain sessions {\n"
 	       "\t\ttype filter hook forward priority 500; policy accept;\n"
-	       "\t\tct state new goto begin\n"
-	       "\t\tct state related meta l4proto != { 1, 58 } goto begin\n");
+	       "\t\tct state new goto begin\n");
 	if (has_closing)
-		put(t, "\t\ttcp flags & (fin | rst) != 0 goto closing\n"
-		       "\t\tsctp chunk shutdown exists goto closing\n"
-		       "\t\tsctp chunk shutdown-ack exists goto closing\n"
-		       "\t\tsctp chunk abort exists goto closing\n");
-	put(t, "\t}\n");
+		put(t, "\t\tct state established tcp flags & (fin | rst) == 0 return\n"
+		       "\t\ttcp flags & (fin | rst) != 0 goto closing\n"
+		       "\t\tmeta l4proto 132 sctp chunk shutdown exists goto closing\n"
+		       "\t\tmeta l4proto 132 sctp chunk shutdown-ack exists goto closing\n"
+		       "\t\tmeta l4proto 132 sctp chunk abort exists goto closing\n");
+	put(t, "\t\tct state related meta l4proto != { 1, 58 } goto begin\n"
+	       "\t}\n");
 }
 
 /* What begins here ends here: to and from the gateway, diverted to a local proxy, broadcast. The
