@@ -22,8 +22,9 @@
 #define RCVBUF_BYTES     (32u << 20)
 #define RCVBUF_MAX_BYTES (256u << 20)
 
-/* Sessions come in streams: sync waits as long for company before it sends. */
-#define PAUSE_NS MS(1)
+/* Sessions come in streams, and a wake-up costs as much as ten of them. What was read together is said
+ * together and at once, so this is the longest that a change waits. */
+#define PAUSE_NS MS(2)
 
 struct ct_capture {
 	struct loop *loop;

@@ -121,7 +121,7 @@ static void take(struct sync *s, mono_t now, const struct ct *ct, struct store_e
 		return;
 	}
 	s->stats.merged++;
-	outbox_mark(s, now, entry->len);
+	outbox_mark(s, now);
 	/* As a copy first; the sweep gives it a timeout of its own. */
 	apply_put_ct(s, now, entry, ct);
 	if (!s->is_sweeping) {

@@ -109,13 +109,10 @@ static bool say_frame(struct sync *s, mono_t now, struct store_cursor *cursor,
 	return true;
 }
 
-void outbox_mark(struct sync *s, mono_t now, size_t bytes)
+void outbox_mark(struct sync *s, mono_t now)
 {
-	if (s->role != SYNC_PRIMARY)
-		return;
-	if (mono_is_zero(s->pending_since))
+	if (s->role == SYNC_PRIMARY && mono_is_zero(s->pending_since))
 		s->pending_since = now;
-	s->pending_bytes += bytes + RECORD_ROOM;
 }
 
 struct sync_peer *outbox_peer(struct sync *s, const char *serial)
@@ -161,7 +158,6 @@ void outbox_begin(struct sync *s, mono_t now)
 	for (unsigned i = 0; i < LIMIT_PEERS; i++)
 		begin_peer(&s->peers[i], now);
 	s->pending_since = MONO_ZERO;
-	s->pending_bytes = 0;
 	s->age_count = 0;
 	s->said_at = mono_add(now, -KEEPALIVE_NS);
 }
@@ -297,15 +293,15 @@ static bool is_waiting(const struct sync *s)
 
 static void say_group(struct sync *s, mono_t now, mono_t *wake)
 {
-	mono_t due = mono_add(s->pending_since, FLUSH_NS);
+	mono_t due;
 	uint64_t acked = outbox_acked_by_all(s);
 
 	while (s->age_count && s->ages[s->age_head].version <= acked) {
 		s->age_head = (s->age_head + 1) % AGE_SAMPLES;
 		s->age_count--;
 	}
-	if (!mono_is_zero(s->pending_since) &&
-	    (s->pending_bytes >= FLUSH_BYTES || mono_reached(now, due))) {
+	/* Changes have had company already: the kernel's news are read in bundles (ct_capture.c). */
+	if (!mono_is_zero(s->pending_since)) {
 		unsigned budget = FRAMES_PER_STEP;
 
 		remember_age(s, s->pending_since);
@@ -316,12 +312,7 @@ static void say_group(struct sync *s, mono_t now, mono_t *wake)
 			}
 		}
 		s->pending_since = MONO_ZERO;
-		s->pending_bytes = 0;
-	}
-	if (!mono_is_zero(s->pending_since)) {
-		sync_wake(wake, due);
-		return;
-	}
+		}
 	/* At rest: the digest now and then; while something is not acknowledged, more often. */
 	due = mono_add(s->said_at, is_waiting(s) ? TAIL_NS : KEEPALIVE_NS);
 	if (mono_reached(now, due))
@@ -361,8 +352,7 @@ void outbox_step(struct sync *s, mono_t now, mono_t *wake)
 		/* Nobody to tell: whoever comes gets everything from 0. */
 		store_cursor_seek(s->store, &s->group, store_head(s->store));
 		s->pending_since = MONO_ZERO;
-		s->pending_bytes = 0;
-		s->age_count = 0;
+			s->age_count = 0;
 		store_forget_tombs(s->store, store_head(s->store));
 		return;
 	}

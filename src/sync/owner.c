@@ -42,7 +42,7 @@ void owner_remove(struct sync *s, mono_t now, struct store_entry *entry)
 	}
 	closing_forget(entry);
 	store_remove(s->store, entry, next_version(s));
-	outbox_mark(s, now, entry->len);
+	outbox_mark(s, now);
 }
 
 void owner_change(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct)
@@ -53,7 +53,7 @@ void owner_change(struct sync *s, mono_t now, struct store_entry *entry, const s
 	    store_put_record(s->store, &record, next_version(s), entry, &entry) < 0)
 		return;
 	s->stats.closing_waited--;
-	outbox_mark(s, now, entry->len);
+	outbox_mark(s, now);
 }
 
 static void note_silence(struct sync *s, const struct ct_seen *seen, struct store_entry *entry)
@@ -125,7 +125,7 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 	note_silence(s, seen, entry);
 	entry->stamp = s->stamp;
 	if (!is_young)
-		outbox_mark(s, now, entry->len);
+		outbox_mark(s, now);
 }
 
 static uint32_t timeout_of(const struct ct *ct)

@@ -11,8 +11,6 @@ enum {
 	FRAMES_PER_STEP = 64,
 	/* Entries a sweep handles in one turn. */
 	SWEEP_PER_STEP = 512,
-	/* Bytes of waiting changes that are flushed without waiting for FLUSH_NS. */
-	FLUSH_BYTES = 1200,
 	/* Samples of (version, time) for the age of what is not acknowledged. */
 	AGE_SAMPLES = 1024,
 	ACK_FRAMES = 8,
@@ -20,7 +18,6 @@ enum {
 	ADOPTED_S = 180,
 };
 
-#define FLUSH_NS      MS(1)   /* a change waits at most this long for company */
 #define KEEPALIVE_NS  SEC(1)  /* empty frame at rest */
 #define TAIL_NS       MS(20)  /* empty frame while something is not acknowledged */
 #define CLOSING_NS    MS(50) /* a closing state waits for the next one */
@@ -132,7 +129,6 @@ struct sync {
 	struct store_cursor group;
 	struct sync_peer peers[LIMIT_PEERS];
 	mono_t pending_since;     /* zero: nothing waits */
-	size_t pending_bytes;
 	mono_t said_at;
 	struct { uint64_t version; mono_t at; } ages[AGE_SAMPLES];
 	unsigned age_head, age_count;
@@ -224,7 +220,7 @@ void closing_step(struct sync *s, mono_t now, mono_t *wake);
 
 /* outbox.c */
 void outbox_begin(struct sync *s, mono_t now);
-void outbox_mark(struct sync *s, mono_t now, size_t bytes);
+void outbox_mark(struct sync *s, mono_t now);
 enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
 			       const struct sync_ack *ack);
 enum drop_reason outbox_on_want_ranges(struct sync *s, mono_t now, const char *from,

@@ -56,6 +56,6 @@ void young_step(struct sync *s, mono_t now, mono_t *wake)
 			return;
 		}
 		store_publish(s->store, entry, store_head(s->store) + 1);
-		outbox_mark(s, now, entry->len);
+		outbox_mark(s, now);
 	}
 }
