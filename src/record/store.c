@@ -80,27 +80,51 @@ struct store *store_new(const struct schema *schema, const struct store_keys *ke
 	store->max = max;
 	store->bucket_count = FIRST_BUCKETS;
 	store->buckets = xcalloc(store->bucket_count, sizeof(*store->buckets));
+	store->hints = xcalloc(store->bucket_count, sizeof(*store->hints));
 	list_init(&store->by_version);
 	list_init(&store->young);
 	store_cursor_init(store, &store->tomb_at);
 	return store;
 }
 
+static size_t bucket_of(const struct store *store, uint64_t hash)
+{
+	return hash & (store->bucket_count - 1);
+}
+
+/* The highest three of 60 bits: buckets are chosen by the lowest. */
+static uint8_t hint_of(uint64_t hash)
+{
+	return (uint8_t)(1u << (hash >> 57));
+}
+
+/* Where an entry of that hash is to be looked for. */
+static struct store_entry *chain_of(const struct store *store, uint64_t hash)
+{
+	size_t bucket = bucket_of(store, hash);
+
+	return store->hints[bucket] & hint_of(hash) ? store->buckets[bucket] : NULL;
+}
+
 static void unchain(struct store *store, struct store_entry *entry)
 {
-	struct store_entry **at = &store->buckets[entry->hash & (store->bucket_count - 1)];
+	size_t bucket = bucket_of(store, entry->hash);
+	struct store_entry **at = &store->buckets[bucket];
 
 	while (*at != entry)
 		at = &(*at)->chain;
 	*at = entry->chain;
+	if (!store->buckets[bucket])
+		store->hints[bucket] = 0;
 }
 
 static void chain(struct store *store, struct store_entry *entry)
 {
-	struct store_entry **at = &store->buckets[entry->hash & (store->bucket_count - 1)];
+	size_t bucket = bucket_of(store, entry->hash);
 
-	entry->chain = *at;
-	*at = entry;
+	entry->chain = store->buckets[bucket];
+	store->buckets[bucket] = entry;
+	store->hints[bucket] |= hint_of(entry->hash);
 }
 
 static void grow(struct store *store)
@@ -110,6 +134,8 @@ static void grow(struct store *store)
 
 	store->bucket_count *= 2;
 	store->buckets = xcalloc(store->bucket_count, sizeof(*store->buckets));
+	free(store->hints);
+	store->hints = xcalloc(store->bucket_count, sizeof(*store->hints));
 	for (size_t i = 0; i < old_count; i++) {
 		for (struct store_entry *e = old[i], *next; e; e = next) {
 			next = e->chain;
@@ -135,6 +161,7 @@ void store_free(struct store *store)
 		return;
 	store_clear(store);
 	free(store->buckets);
+	free(store->hints);
 	free(store);
 }
 
@@ -165,7 +192,8 @@ uint64_t store_head(const struct store *store)
 
 size_t store_bytes(const struct store *store)
 {
-	return store->entry_bytes + store->bucket_count * sizeof(*store->buckets);
+	return store->entry_bytes +
+	       store->bucket_count * (sizeof(*store->buckets) + sizeof(*store->hints));
 }
 
 void store_raise_head(struct store *store, uint64_t version)
@@ -214,8 +242,7 @@ struct store_entry *store_find(const struct store *store, const void *obj)
 	uint64_t hash = key_hash(store, key, len);
 	uint64_t key_mask = mask_of(obj) & store->schema->keys;
 
-	for (struct store_entry *e = store->buckets[hash & (store->bucket_count - 1)]; e;
-	     e = e->chain)
+	for (struct store_entry *e = chain_of(store, hash); e; e = e->chain)
 		if (e->hash == hash && has_key(store, e, key + at, len - at, key_mask))
 			return e;
 	return NULL;
@@ -223,8 +250,7 @@ struct store_entry *store_find(const struct store *store, const void *obj)
 
 struct store_entry *store_find_hash(const struct store *store, uint64_t hash)
 {
-	for (struct store_entry *e = store->buckets[hash & (store->bucket_count - 1)]; e;
-	     e = e->chain)
+	for (struct store_entry *e = chain_of(store, hash); e; e = e->chain)
 		if (e->hash == hash)
 			return e;
 	return NULL;
@@ -295,8 +321,7 @@ struct store_entry *store_find_record(const struct store *store, const struct st
 {
 	uint64_t key_mask = record_mask(r) & store->schema->keys;
 
-	for (struct store_entry *e = store->buckets[r->hash & (store->bucket_count - 1)]; e;
-	     e = e->chain)
+	for (struct store_entry *e = chain_of(store, r->hash); e; e = e->chain)
 		if (e->hash == r->hash &&
 		    has_key(store, e, r->bytes + r->key_at, r->key_len, key_mask))
 			return e;

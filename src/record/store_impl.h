@@ -9,6 +9,9 @@ struct store {
 	struct schema key_schema; /* the same, requiring key fields only: tombstones */
 	struct store_keys keys;
 	struct store_entry **buckets;
+	/* A bit for every hash of its chain (and for some that left): most searches for what is new
+	 * end in these few bytes, which stay in the cache where buckets and entries do not. */
+	uint8_t *hints;
 	size_t bucket_count; /* power of two */
 	size_t live;
 	size_t tombs;
