@@ -473,6 +473,36 @@ gw_gone() { # the power fails: nothing leaves it any more, its daemon included
 	port_set down "$1" $PORTS
 }
 
+# A cable that a program is made of (tools/relay.c): frames of session sync can be lost, doubled, overtaken and
+# throttled there. Heartbeats pass.
+relay_new() { # relay_new SEED B PORT...: instead of the cables between these ports and their switches
+	local seed=$1 gw=$2 port
+
+	local -a pairs=()
+	shift 2
+	for port; do
+		ip -n sw -batch - <<-END
+			link set gw$gw-$port nomaster
+			link add $gw-$port-near type veth peer name $gw-$port-far
+			link set $gw-$port-far master br-$port up
+			link set $gw-$port-near up
+		END
+		pairs+=("gw$gw-$port:$gw-$port-near")
+	done
+	: >"$RUN/relay.conf"
+	ns_start sw "$RUN/relay.json" "$BUILD/tests/net/relay" --seed "$seed" --options "$RUN/relay.conf" "${pairs[@]}"
+	RELAY_PID=$!
+	need "the relay runs" eventually 5 test -s "$RUN/relay.json"
+}
+relay_ask() { # relay_ask SIGNAL: and waits for its line
+	local lines=$(wc -l <"$RUN/relay.json")
+
+	kill "-$1" $RELAY_PID
+	need "the relay answers" eventually 5 more_lines "$RUN/relay.json" "$lines"
+}
+relay_set() { echo "$*" >"$RUN/relay.conf"; relay_ask USR1; } # relay_set drop=10 ...; nothing: a good cable
+relay_now() { relay_ask USR2; tail -n1 "$RUN/relay.json" | jq -r "$1"; } # relay_now .dropped
+
 # ---- who forwards -------------------------------------------------------------------------------------------
 
 emitted() { # emitted A: frames of client and server that gateway A has put on a data switch so far

@@ -4,20 +4,29 @@
     conntrack.py dump               every session as one JSON line: attributes by name, nested as in the kernel
     conntrack.py make COUNT         established TCP sessions 172.16.x.y:1024 -> 172.31.0.1:443, in a few sends
     conntrack.py count              how many of those there are
+    conntrack.py list               those there are, with state and mark (without the copy bit), sorted
+    conntrack.py end FIRST COUNT    deletes so many of those, from that number on
+    conntrack.py churn SEED FIRST COUNT STEPS RATE
+                                    so many steps, RATE a second: each opens one of COUNT sessions from number
+                                    FIRST on, gives it another mark or ends it; prints what was done
 """
 import json
+import random
 import socket
 import struct
 import sys
+import time
 
 NETLINK_NETFILTER, NFNL_CTNETLINK = 12, 1
-CT_NEW, CT_GET = 0, 1
+CT_NEW, CT_GET, CT_DELETE = 0, 1, 2
 REQUEST, ACK, DUMP, CREATE = 1, 4, 0x300, 0x400
 NESTED = 0x8000
 ERROR, DONE = 2, 3
 AF_INET, TCP = 2, 6
 ESTABLISHED = 3  # enum tcp_conntrack
 SEEN_REPLY_ASSURED_CONFIRMED = 0x0E
+COPY_BIT = 0x80000000
+BATCH = 100
 
 # enum ctattr_type and those below it; a dict is a nest, a string is how the value reads.
 ADDR = {1: ("v4src", "ip4"), 2: ("v4dst", "ip4"), 3: ("v6src", "ip6"), 4: ("v6dst", "ip6")}
@@ -99,32 +108,85 @@ def ip_tuple(kind, src, dst, sport, dport):
                       attribute(3, struct.pack("!H", dport))])])
 
 
+SERVER = bytes([172, 31, 0, 1])
+
+
+def original(number):
+    return ip_tuple(1, bytes([172, 16, number >> 8, number & 255]), SERVER, 1024, 443)
+
+
 def made(number):
-    client, server = bytes([172, 16, number >> 8, number & 255]), bytes([172, 31, 0, 1])
     return b"".join([
-        ip_tuple(1, client, server, 1024, 443), ip_tuple(2, server, client, 443, 1024),
+        original(number), ip_tuple(2, SERVER, bytes([172, 16, number >> 8, number & 255]), 443, 1024),
         attribute(3, struct.pack("!I", SEEN_REPLY_ASSURED_CONFIRMED)), attribute(7, struct.pack("!I", 3600)),
         attribute(4, [attribute(1, [attribute(1, bytes([ESTABLISHED]))])])])
 
 
-def make(count):
-    sock = netlink()
-    for at in range(0, count, 100):
-        some = range(at, min(at + 100, count))
-        sock.send(b"".join(message(CT_NEW, REQUEST | ACK | CREATE, AF_INET, made(number)) for number in some))
+def create(number):
+    return message(CT_NEW, REQUEST | ACK | CREATE, AF_INET, made(number))
+
+
+def change(number, mark):
+    return message(CT_NEW, REQUEST | ACK, AF_INET, original(number) + attribute(8, struct.pack("!I", mark)))
+
+
+def delete(number):
+    return message(CT_DELETE, REQUEST | ACK, AF_INET, original(number))
+
+
+def send(sock, requests):
+    """Some requests at a time, each answered."""
+    for at in range(0, len(requests), BATCH):
+        some = requests[at:at + BATCH]
+        sock.send(b"".join(some))
         for _ in zip(some, messages(sock)):
             pass
 
 
+def churn(seed, first, count, steps, rate):
+    chance, sock, is_open = random.Random(seed), netlink(), set()
+    done = {"opened": 0, "changed": 0, "ended": 0}
+    began = time.monotonic()
+    for at in range(0, steps, BATCH):
+        requests = []
+        for number in (first + chance.randrange(count) for _ in range(min(BATCH, steps - at))):
+            if number not in is_open:
+                is_open.add(number)
+                done["opened"] += 1
+                requests.append(create(number))
+            elif chance.random() < 0.5:
+                is_open.remove(number)
+                done["ended"] += 1
+                requests.append(delete(number))
+            else:
+                done["changed"] += 1
+                requests.append(change(number, at + len(requests) + 1))
+        send(sock, requests)
+        time.sleep(max(0, began + (at + BATCH) / rate - time.monotonic()))
+    print(json.dumps(done))
+
+
+def ours():
+    return (session for session in sessions() if session["orig"]["ip"].get("v4dst") == "172.31.0.1")
+
+
 def main():
-    what = sys.argv[1]
+    what, numbers = sys.argv[1], [int(word) for word in sys.argv[2:]]
     if what == "dump":
         for session in sessions():
             print(json.dumps(session))
     elif what == "make":
-        make(int(sys.argv[2]))
+        send(netlink(), [create(number) for number in range(*numbers)])
     elif what == "count":
-        print(sum(session["orig"]["ip"].get("v4dst") == "172.31.0.1" for session in sessions()))
+        print(sum(1 for _ in ours()))
+    elif what == "list":
+        for line in sorted("%s %d %x" % (session["orig"]["ip"]["v4src"], session["protoinfo"]["tcp"]["state"],
+                                         session.get("mark", 0) & ~COPY_BIT) for session in ours()):
+            print(line)
+    elif what == "end":
+        send(netlink(), [delete(number) for number in range(numbers[0], sum(numbers))])
+    elif what == "churn":
+        churn(*numbers)
 
 
 main()
