@@ -8,6 +8,7 @@ void inbox_begin(struct sync *s, mono_t now)
 	s->is_synced = false;
 	s->is_walking = false;
 	s->has_walk_frame = false;
+	s->is_led = false;
 	s->is_proven = false;
 	s->proven = 0;
 	s->proven_at = MONO_ZERO;
@@ -249,9 +250,9 @@ enum drop_reason inbox_on_data(struct sync *s, mono_t now, const struct sync_dat
 	else if (s->is_walking && !s->has_walk_frame)
 		return DROP_NONE; /* the live stream goes on beside the walk we asked for */
 	if (head->prev > s->cursor) {
-		/* Live frames run ahead of a walk; only when the walk stands still is its end
-		 * lost, and asked for again. */
-		if (s->is_walking && !HAS(head, SYNC_DATA_TO) &&
+		/* Live frames run ahead of what is told to us alone; only when that stands still
+		 * is its end lost, and asked for again. */
+		if ((s->is_walking || s->is_led) && !HAS(head, SYNC_DATA_TO) &&
 		    mono_sub(now, s->progress_at) < PROGRESS_NS)
 			return DROP_NONE;
 		s->stats.gaps++;
@@ -266,6 +267,7 @@ enum drop_reason inbox_on_data(struct sync *s, mono_t now, const struct sync_dat
 	if (HAS(head, SYNC_DATA_END) && head->end > s->cursor)
 		s->cursor = head->end;
 	s->want = SYNC_WANT_NOTHING;
+	s->is_led = HAS(head, SYNC_DATA_TO);
 	s->progress_at = now;
 	s->frames_unacked++;
 	s->is_ack_due = true;

@@ -139,6 +139,7 @@ static void begin_peer(struct sync_peer *p, mono_t now)
 	p->is_joined = true;
 	p->has_acked = false;
 	p->acked = 0;
+	pace_begin(&p->pace);
 	p->walk = 0;
 	p->proven = 0;
 	p->proven_at = MONO_ZERO;
@@ -191,10 +192,22 @@ void sync_on_members(struct sync *s, mono_t now, const char (*serials)[17], unsi
 static void rewind_peer(struct sync *s, struct sync_peer *p, mono_t now, uint64_t to)
 {
 	p->is_joined = false;
-	p->in_flight = 0;
+	p->has_been_told = false;
+	pace_restart(&p->pace);
 	p->rewound_at = now;
 	p->progress_at = now;
 	store_cursor_seek(s->store, &p->cursor, to);
+}
+
+/* It takes the group stream once it has been told what the group has. Where frames are lost not before it has
+ * it all: the group stream waits for nobody. */
+static void join_if_told(const struct sync *s, struct sync_peer *p)
+{
+	if (p->is_joined || !p->has_been_told || p->cursor.position < s->group.position ||
+	    (p->pace.count && !pace_is_full_speed(&p->pace)))
+		return;
+	p->is_joined = true;
+	pace_restart(&p->pace);
 }
 
 enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
@@ -211,14 +224,14 @@ enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
 		return DROP_RANGE;
 	if (ack->cursor > store_head(s->store) || ack->want > SYNC_WANT_RANGES)
 		return DROP_RANGE;
-	is_again = mono_sub(now, p->rewound_at) < ASK_NS;
+	is_again = mono_sub(now, p->rewound_at) < pace_answer_ns(&p->pace);
 	p->heard_at = now;
 	p->has_acked = true;
-	if (ack->cursor != p->acked) {
+	if (ack->cursor != p->acked)
 		p->progress_at = now;
-		p->in_flight = 0;
-	}
+	pace_on_acked(&p->pace, now, ack->cursor);
 	p->acked = ack->cursor;
+	join_if_told(s, p);
 	if (p->acked >= p->range_head)
 		p->has_ranges = false;
 	p->offers = HAS(ack, SYNC_ACK_OFFERS) ? ack->offers : 0;
@@ -236,6 +249,7 @@ enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
 		p->asked_walk = ack->walk;
 	} else if (ack->want == SYNC_WANT_NEXT && (p->is_joined || !is_again)) {
 		s->stats.resends++;
+		pace_on_lost(&p->pace);
 		rewind_peer(s, p, now, ack->cursor);
 	}
 	return DROP_NONE;
@@ -291,8 +305,17 @@ static bool is_waiting(const struct sync *s)
 	return outbox_acked_by_all(s) < store_head(s->store);
 }
 
+static bool has_listener(const struct sync *s)
+{
+	for (unsigned i = 0; i < LIMIT_PEERS; i++)
+		if (s->peers[i].is_used && s->peers[i].is_joined)
+			return true;
+	return false;
+}
+
 static void say_group(struct sync *s, mono_t now, mono_t *wake)
 {
+	bool is_heard = has_listener(s);
 	mono_t due;
 	uint64_t acked = outbox_acked_by_all(s);
 
@@ -305,6 +328,9 @@ static void say_group(struct sync *s, mono_t now, mono_t *wake)
 		unsigned budget = FRAMES_PER_STEP;
 
 		remember_age(s, s->pending_since);
+		/* Whoever catches up is told in frames of its own, as far as this. */
+		if (!is_heard)
+			store_cursor_seek(s->store, &s->group, store_head(s->store));
 		while (store_cursor_peek(s->store, &s->group)) {
 			if (budget-- == 0 || !say_frame(s, now, &s->group, NULL)) {
 				sync_wake(wake, mono_add(now, MS(5)));
@@ -312,7 +338,9 @@ static void say_group(struct sync *s, mono_t now, mono_t *wake)
 			}
 		}
 		s->pending_since = MONO_ZERO;
-		}
+	}
+	if (!is_heard)
+		return;
 	/* At rest: the digest now and then; while something is not acknowledged, more often. */
 	due = mono_add(s->said_at, is_waiting(s) ? TAIL_NS : KEEPALIVE_NS);
 	if (mono_reached(now, due))
@@ -322,24 +350,31 @@ static void say_group(struct sync *s, mono_t now, mono_t *wake)
 
 static void say_peer(struct sync *s, struct sync_peer *p, mono_t now, mono_t *wake)
 {
-	if (mono_sub(now, p->progress_at) >= PROGRESS_NS && p->in_flight) {
+	int64_t patience_ns = pace_patience_ns(&p->pace);
+
+	if (p->pace.count && mono_sub(now, p->progress_at) >= patience_ns) {
 		s->stats.resends++;
+		pace_on_silence(&p->pace);
 		rewind_peer(s, p, now, p->acked);
 	}
-	while (p->in_flight < CATCH_UP_WINDOW) {
+	while (pace_has_room(&p->pace) &&
+	       (!p->has_been_told || p->cursor.position < s->group.position)) {
+		if (!p->pace.count)
+			p->progress_at = now;
 		if (!say_frame(s, now, &p->cursor, p)) {
 			sync_wake(wake, mono_add(now, MS(1)));
 			return;
 		}
-		p->in_flight++;
-		if (p->cursor.position >= s->group.position) {
-			p->is_joined = true;
-			p->in_flight = 0;
-			p->walk = 0;
+		pace_on_sent(&p->pace, now, p->cursor.position);
+		p->has_been_told = true;
+		if (p->cursor.position < s->group.position)
+			continue;
+		p->walk = 0;
+		join_if_told(s, p);
+		if (p->is_joined)
 			return;
-		}
 	}
-	sync_wake(wake, mono_add(p->progress_at, PROGRESS_NS));
+	sync_wake(wake, mono_add(p->progress_at, pace_patience_ns(&p->pace)));
 }
 
 void outbox_step(struct sync *s, mono_t now, mono_t *wake)
@@ -352,7 +387,7 @@ void outbox_step(struct sync *s, mono_t now, mono_t *wake)
 		/* Nobody to tell: whoever comes gets everything from 0. */
 		store_cursor_seek(s->store, &s->group, store_head(s->store));
 		s->pending_since = MONO_ZERO;
-			s->age_count = 0;
+		s->age_count = 0;
 		store_forget_tombs(s->store, store_head(s->store));
 		return;
 	}

@@ -321,7 +321,9 @@ void sync_describe(const struct sync *s, mono_t now, struct sync_state *v)
 	v->stats = s->stats;
 	if (s->role == SYNC_PRIMARY) {
 		v->unacknowledged = v->head - outbox_acked_by_all(s);
-		v->differing = v->unacknowledged;
+		/* Versions are counted; what changed twice differs once. */
+		v->differing = v->unacknowledged < v->sessions + v->tombs ?
+				       v->unacknowledged : v->sessions + v->tombs;
 		if (s->age_count && v->unacknowledged)
 			v->oldest_unacked_ns = mono_sub(now, s->ages[s->age_head].at);
 		view_peers(s, v);

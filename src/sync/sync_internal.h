@@ -44,15 +44,30 @@ struct hashq {
 	size_t head, count, size;
 };
 
+/* pace.c: of a member that catches up, what is on its way to it. */
+struct pace_frame {
+	uint64_t end; /* position that it reaches */
+	mono_t at;
+};
+struct pace {
+	unsigned window;       /* so many at once */
+	unsigned arrived;      /* since the window grew */
+	unsigned head, count;
+	struct pace_frame sent[CATCH_UP_WINDOW];
+	int64_t turnaround_ns; /* from a frame to its acknowledgement */
+	unsigned in_vain;      /* times we waited for nothing, in a row */
+};
+
 struct sync_peer {
 	char serial[17];
 	bool is_used;
 	bool is_joined;      /* takes the group stream */
+	bool has_been_told;  /* something, since it was rewound */
 	bool has_acked;      /* in this term */
 	struct store_cursor cursor; /* while it catches up */
 	uint64_t acked;
 	uint64_t walk;
-	unsigned in_flight;
+	struct pace pace;
 	mono_t progress_at;
 	mono_t rewound_at;
 	uint64_t proven;
@@ -137,6 +152,7 @@ struct sync {
 	uint64_t cursor, head_heard;
 	bool is_synced;           /* the cursor belongs to this primary's stream */
 	bool is_walking, has_walk_frame;
+	bool is_led;              /* the last frame was for us alone: more of them follow */
 	uint64_t walk;
 	mono_t walk_asked_at, asked_at, acked_at;
 	mono_t progress_at;       /* a frame was applied */
@@ -228,6 +244,20 @@ enum drop_reason outbox_on_want_ranges(struct sync *s, mono_t now, const char *f
 void outbox_step(struct sync *s, mono_t now, mono_t *wake);
 uint64_t outbox_acked_by_all(const struct sync *s);
 struct sync_peer *outbox_peer(struct sync *s, const char *serial);
+
+/* pace.c */
+void pace_begin(struct pace *p);
+bool pace_has_room(const struct pace *p);
+/* Nothing was lost lately. */
+bool pace_is_full_speed(const struct pace *p);
+void pace_on_sent(struct pace *p, mono_t now, uint64_t end);
+void pace_on_acked(struct pace *p, mono_t now, uint64_t cursor);
+/* What was sent is sent again. */
+void pace_restart(struct pace *p);
+void pace_on_lost(struct pace *p);
+void pace_on_silence(struct pace *p);
+int64_t pace_answer_ns(const struct pace *p);
+int64_t pace_patience_ns(const struct pace *p);
 
 /* inbox.c */
 void inbox_begin(struct sync *s, mono_t now);

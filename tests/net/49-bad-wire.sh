@@ -33,6 +33,7 @@ done=$(ns gwA python3 "$NET_DIR/tools/conntrack.py" churn "$SEED" 0 3000 $STEPS 
 ended=$(date +%s%3N)
 tell "$STEPS steps: $done"
 claim "proven equal, still on the bad wire" eventually 20 proven_since "$ended"
+measure "equal on the bad wire after the last step" "$(($(date +%s%3N) - ended - $(sync_count A .proven_ms))) ms"
 claim "both kernels have the same of the made sessions ($(made_list A | wc -l))" eventually 5 same_made
 claim "and of the clients'" eventually 5 same_sessions A B
 tell "relay: $(relay_now .)"
