@@ -377,6 +377,24 @@ static void say_peer(struct sync *s, struct sync_peer *p, mono_t now, mono_t *wa
 	sync_wake(wake, mono_add(p->progress_at, pace_patience_ns(&p->pace)));
 }
 
+/* A peer that never acknowledges must not make tombstones grow without bound; it is repaired by its digest. Who
+ * keeps up still hears the newest of them. */
+static void forget_tombs(struct sync *s)
+{
+	size_t most = s->config.max_sessions / 2;
+	uint64_t best = 0;
+
+	store_forget_tombs(s->store, outbox_acked_by_all(s));
+	if (store_tombs(s->store) <= most)
+		return;
+	for (unsigned i = 0; i < LIMIT_PEERS; i++)
+		if (s->peers[i].is_used && s->peers[i].acked > best)
+			best = s->peers[i].acked;
+	store_forget_tombs(s->store, best);
+	if (store_tombs(s->store) > most)
+		store_forget_tombs(s->store, store_head(s->store));
+}
+
 void outbox_step(struct sync *s, mono_t now, mono_t *wake)
 {
 	bool has_peer = false;
@@ -401,9 +419,5 @@ void outbox_step(struct sync *s, mono_t now, mono_t *wake)
 	for (unsigned i = 0; i < LIMIT_PEERS; i++)
 		if (s->peers[i].is_used && !s->peers[i].is_joined)
 			say_peer(s, &s->peers[i], now, wake);
-	store_forget_tombs(s->store, outbox_acked_by_all(s));
-	/* A peer that never acknowledges must not make tombstones grow without bound; it is
-	 * repaired by its digest. */
-	if (store_tombs(s->store) > s->config.max_sessions / 2)
-		store_forget_tombs(s->store, store_head(s->store));
+	forget_tombs(s);
 }
