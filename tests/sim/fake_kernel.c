@@ -47,34 +47,41 @@ static void set_state(struct ct *ct, uint32_t generation)
 	SET_HAS(ct, CT_TCP_STATE);
 }
 
-void fake_traffic(struct fake_kernel *k, unsigned key, uint32_t generation,
-		  struct ct_seen *ret_seen)
+void fake_change(struct fake_kernel *k, unsigned key, enum ct_news news, uint32_t generation,
+		 struct ct_seen *ret_seen)
 {
 	struct fake_slot *slot = &k->slots[key];
-	uint64_t what = rng_below(&k->rng, 10);
 
 	memset(ret_seen, 0, sizeof(*ret_seen));
-	if (!slot->is_used) {
+	ret_seen->news = news;
+	if (news == CT_NEWS_NEW) {
 		slot->ct = fake_key(key);
 		set_state(&slot->ct, generation);
 		slot->is_used = true;
 		slot->is_copy = false;
 		k->used++;
-		ret_seen->news = CT_NEWS_NEW;
 		ret_seen->is_full = true;
-	} else if (what < 4) {
+	} else if (news == CT_NEWS_DESTROY) {
 		slot->is_used = false;
 		k->used--;
-		ret_seen->news = CT_NEWS_DESTROY;
 	} else {
 		/* The first packet through this kernel clears the copy bit: one MARK event. */
 		slot->ct.mark = generation;
 		SET_HAS(&slot->ct, CT_MARK);
 		slot->is_copy = false;
-		ret_seen->news = CT_NEWS_UPDATE;
 	}
 	ret_seen->ct = slot->ct;
 	ret_seen->has_mark = true;
+}
+
+void fake_traffic(struct fake_kernel *k, unsigned key, uint32_t generation,
+		  struct ct_seen *ret_seen)
+{
+	bool is_used = k->slots[key].is_used;
+	bool is_end = rng_below(&k->rng, 10) < 4;
+
+	fake_change(k, key, !is_used ? CT_NEWS_NEW : is_end ? CT_NEWS_DESTROY : CT_NEWS_UPDATE,
+		    generation, ret_seen);
 }
 
 int fake_request(struct fake_kernel *k, enum ct_op op, const struct ct *ct, uint64_t cookie)

@@ -10,7 +10,7 @@
 #include "ct/ct.h"
 #include "rng.h"
 
-enum { FAKE_KEYS = 128, FAKE_REQUESTS = 256, FAKE_EVENTS = 64 };
+enum { FAKE_KEYS = 512, FAKE_REQUESTS = 256, FAKE_EVENTS = 64 };
 
 struct fake_slot {
 	bool is_used, is_copy;
@@ -45,6 +45,9 @@ struct fake_kernel {
 struct ct fake_key(unsigned key);
 unsigned fake_number(const struct ct *ct);
 
+/* What traffic does to a session: CT_NEWS_NEW, _UPDATE or _DESTROY. `ret_seen`: the event. */
+void fake_change(struct fake_kernel *k, unsigned key, enum ct_news news, uint32_t generation,
+		 struct ct_seen *ret_seen);
 /* One random thing that traffic does to a session: open, change, close. `ret_seen`: the event. */
 void fake_traffic(struct fake_kernel *k, unsigned key, uint32_t generation,
 		  struct ct_seen *ret_seen);

@@ -184,7 +184,7 @@ void node_sync_boot(struct node *node)
 		.is_enabled = true,
 		.is_brief = node->sim->seed & 1,
 		.has_group_hash = node->sim->seed & 2,
-		.max_sessions = 1000,
+		.max_sessions = node->sim->max_sessions,
 		.keys = { { 1 }, { 2 } },
 		.fence_ns = MS(20),
 	};
@@ -488,37 +488,57 @@ void node_sync_thaw(struct node *node)
 	ns->verdict_count = 0;
 }
 
+/* The daemon hears what its kernel did, or loses it. */
+static void hear(struct sim *sim, struct node *n, unsigned key, const struct ct_seen *seen)
+{
+	n->sync->claimed[key] = false;
+	if (sim->is_verbose)
+		sim_trace(sim, "%s: traffic: session %u %s (%u)", n->config.serial, key,
+			  seen->news == CT_NEWS_NEW ? "opens" :
+			  seen->news == CT_NEWS_DESTROY ? "closes" : "changes",
+			  sim->generation);
+	if (!n->is_running)
+		return;
+	if (n->is_frozen) {
+		fake_keep_event(&n->sync->kernel, seen);
+		return;
+	}
+	if (rng_chance(&n->rng, 2)) {
+		sync_on_overrun(n->sync->sync, node_clock(n));
+	} else {
+		sync_on_seen(n->sync->sync, node_clock(n), seen);
+	}
+	node_sync_step(n);
+}
+
+static void next_generation(struct sim *sim, const struct node *n)
+{
+	sim->origins[++sim->generation] = n->lease_term << 8 | (n->id + 1);
+}
+
+void sim_session(struct node *node, unsigned key, enum ct_news news)
+{
+	struct ct_seen seen;
+
+	next_generation(node->sim, node);
+	fake_change(&node->sync->kernel, key, news, node->sim->generation, &seen);
+	hear(node->sim, node, key, &seen);
+}
+
 void sim_traffic(struct sim *sim)
 {
 	for (unsigned i = 0; i < sim->count; i++) {
 		struct node *n = &sim->nodes[i];
-		unsigned key = (unsigned)rng_below(&sim->rng, FAKE_KEYS);
+		unsigned key = (unsigned)rng_below(&sim->rng, SIM_TRAFFIC_KEYS);
 		struct ct_seen seen;
 
 		if (!node_has_lease(n))
 			continue;
 		if (sim->generation + 1 == SIM_GENERATIONS)
 			return;
-		sim->origins[++sim->generation] = n->lease_term << 8 | (i + 1);
+		next_generation(sim, n);
 		fake_traffic(&n->sync->kernel, key, sim->generation, &seen);
-		n->sync->claimed[key] = false;
-		if (sim->is_verbose)
-			sim_trace(sim, "%s: traffic: session %u %s (%u)", n->config.serial, key,
-				  seen.news == CT_NEWS_NEW ? "opens" :
-				  seen.news == CT_NEWS_DESTROY ? "closes" : "changes",
-				  sim->generation);
-		if (!n->is_running)
-			continue;
-		if (n->is_frozen) {
-			fake_keep_event(&n->sync->kernel, &seen);
-			continue;
-		}
-		if (rng_chance(&n->rng, 2)) {
-			sync_on_overrun(n->sync->sync, node_clock(n));
-		} else {
-			sync_on_seen(n->sync->sync, node_clock(n), &seen);
-		}
-		node_sync_step(n);
+		hear(sim, n, key, &seen);
 	}
 	if (sim->now < sim->faults_until + SEC(2))
 		sim_post(sim, sim->now + rng_between(&sim->rng, MS(1), 2 * sim->traffic_mean_ns),

@@ -44,7 +44,9 @@ void node_sync_on_frame(struct node *node, struct frame *frame);
 void node_sync_on_kernel(struct node *node, uint64_t id);
 void node_sync_on_dump(struct node *node, uint64_t id);
 void node_sync_on_claim(struct node *node, uint64_t id);
-/* Traffic through every kernel that forwards. */
+/* Traffic opens, changes or ends one session in this kernel. */
+void sim_session(struct node *node, unsigned key, enum ct_news news);
+/* Random traffic through every kernel that forwards. */
 void sim_traffic(struct sim *sim);
 void dump_sync(const struct node *node, FILE *out);
 /* I4a: in a calm cluster all tables are equal. */

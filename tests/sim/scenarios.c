@@ -20,16 +20,14 @@ static struct node *holder(struct sim *sim)
 	return found;
 }
 
-static bool expect(struct sim *sim, bool is_true, const char *what)
+bool expect(struct sim *sim, bool is_true, const char *what)
 {
 	if (!is_true)
 		sim_fail(sim, "expected: %s", what);
 	return is_true;
 }
-#define EXPECT(claim) expect(sim, claim, #claim)
 
-/* Boots everybody; the highest serial becomes primary and the others equal to it. */
-static struct node *begin(struct sim *sim)
+struct node *begin(struct sim *sim)
 {
 	sim->is_single_fault = true;
 	sim->slack_ns = 4 * MS(100) + MS(25);
@@ -556,6 +554,8 @@ const struct scenario scenarios[] = {
 	{ "secondaries_death_leaves_no_gap", secondaries_death_leaves_no_gap, 3 },
 	{ "late_joiner_gets_everything", late_joiner_gets_everything, 3 },
 	{ "sessions_survive_the_primary", sessions_survive_the_primary, 3 },
+	{ "secondary_stands_still_for_an_hour", secondary_stands_still_for_an_hour, 3 },
+	{ "sync_is_cut_for_an_hour", sync_is_cut_for_an_hour, 3 },
 	{ "split_brain_merges_into_the_old_primary", split_brain_merges_into_the_old_primary, 2 },
 	{ "split_brain_merges_into_the_new_primary", split_brain_merges_into_the_new_primary, 2 },
 };

@@ -11,6 +11,7 @@
  *   faults.c     what may befall a node or a path; the random run
  *   check.c      what must always hold: the definitions are there
  *   scenarios.c  named stories
+ *   away.c       those of a member that was away for an hour
  *   sim.c        the command line and TAP
  */
 #ifndef FK_TESTS_SIM_H
@@ -28,6 +29,7 @@ enum {
 	SIM_TRACE = 60, /* lines kept */
 	SIM_DEFER = 64,
 	SIM_GENERATIONS = 40000,
+	SIM_TRAFFIC_KEYS = 128, /* random traffic uses so many sessions */
 	SIM_INBOX = 48, /* frames a frozen daemon's socket keeps; the newest are lost */
 };
 
@@ -81,6 +83,7 @@ struct node {
 	int64_t offset_ns;
 	int ppm;                /* rate error of its clock */
 	int64_t timer_at;       /* true time; INT64_MAX: none */
+	bool is_sync_cut;       /* heartbeats pass, but nothing of the sync room */
 	bool is_data_up;
 	int64_t data_since;     /* true time of its last change */
 	unsigned failures;
@@ -148,6 +151,7 @@ struct sim {
 	int64_t patience_ns;    /* after this much calm an island has one lease */
 	int64_t faults_until, fault_mean_ns;
 	int64_t traffic_mean_ns;
+	unsigned max_sessions;  /* of every store */
 	uint64_t origins[SIM_GENERATIONS]; /* term and node in whose kernel a change happened */
 	uint32_t generation;    /* of the newest change of any session */
 	bool is_single_fault;   /* no cut is full: I1 holds without exception */
@@ -221,6 +225,15 @@ void fault_heal_all(struct sim *sim);
 bool random_run(uint64_t seed, int64_t seconds, bool is_verbose, struct sim **ret_sim);
 
 /* scenarios.c */
+bool expect(struct sim *sim, bool is_true, const char *what);
+#define EXPECT(claim) expect(sim, claim, #claim)
+/* Boots everybody; the highest serial becomes primary and the others equal to it. */
+struct node *begin(struct sim *sim);
+
+/* away.c */
+bool secondary_stands_still_for_an_hour(struct sim *sim);
+bool sync_is_cut_for_an_hour(struct sim *sim);
+
 struct scenario {
 	const char *name;
 	bool (*run)(struct sim *sim);

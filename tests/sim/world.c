@@ -200,6 +200,8 @@ void sim_send(struct node *from, struct frame *frame, bool everywhere)
 
 		if (to == from->id)
 			continue;
+		if (frame->type && (from->is_sync_cut || sim->nodes[to].is_sync_cut))
+			continue;
 		for (unsigned p = 0; p < SIM_PATHS; p++) {
 			if (p == SIM_DATA && !everywhere)
 				continue;
@@ -228,6 +230,7 @@ struct sim *sim_new(uint64_t seed, unsigned count, bool is_verbose)
 	sim->count = count;
 	sim->is_verbose = is_verbose;
 	sim->next_incarnation = 1;
+	sim->max_sessions = 1000;
 	sim->is_topology_stale = true;
 	for (unsigned i = 0; i < count; i++) {
 		struct node *n = &sim->nodes[i];
