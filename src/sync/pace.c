@@ -7,9 +7,10 @@
  */
 #include "sync/sync_internal.h"
 
-enum { WINDOW_MIN = 4, IN_VAIN_MAX = 4 };
+enum { WINDOW_MIN = 4, IN_VAIN_MAX = 3 };
 
-#define TURNAROUND_MAX_NS MS(500)
+/* Nobody waits for longer than twice this, however busy the other side was once. */
+#define TURNAROUND_MAX_NS MS(250)
 
 void pace_begin(struct pace *p)
 {
@@ -82,7 +83,7 @@ int64_t pace_answer_ns(const struct pace *p)
 /* Without progress for so long, what was sent is lost. */
 int64_t pace_patience_ns(const struct pace *p)
 {
-	int64_t ns = 2 * p->turnaround_ns;
+	int64_t ns = PROGRESS_NS << p->in_vain;
 
-	return (ns > PROGRESS_NS ? ns : PROGRESS_NS) << p->in_vain;
+	return ns > 2 * p->turnaround_ns ? ns : 2 * p->turnaround_ns;
 }

@@ -98,7 +98,8 @@ static void op_frame_end(void *arg, uint8_t type)
 	assert_false(side->payload.failed);
 	box->data_frames += type == SYNC_TYPE_DATA;
 	box->said++;
-	if (box->is_cut || type == box->lost_type || (box->loss && box->said % box->loss == 0)) {
+	if (box->is_cut || type == box->lost_type || (box->loss && box->said % box->loss == 0) ||
+	    (box->queue_max && box->frame_count >= box->queue_max)) {
 		box->lost++;
 		return;
 	}
@@ -228,7 +229,10 @@ struct sync_stats side_stats(struct side *side)
 
 static void deliver(struct box *box)
 {
-	for (unsigned i = 0; i < box->frame_count; i++) {
+	bool is_turn = box->now.ns / MS(1) % 4 == 0;
+	unsigned count = !box->queue_max ? box->frame_count : box->frame_count && is_turn;
+
+	for (unsigned i = 0; i < count; i++) {
 		struct frame *frame = &box->frames[i];
 		struct side *to = frame->from == &box->a ? &box->b : &box->a;
 		struct rbuf payload = rbuf_of(frame->bytes, frame->len);
@@ -237,7 +241,8 @@ static void deliver(struct box *box)
 			sync_on_message(to->sync, box->now, frame->from->serial, frame->type,
 					&payload);
 	}
-	box->frame_count = 0;
+	box->frame_count -= count;
+	memmove(box->frames, box->frames + count, box->frame_count * sizeof(box->frames[0]));
 }
 
 static void serve_kernel(struct side *side)

@@ -53,6 +53,7 @@ struct box {
 	unsigned frame_count;
 	bool is_cut;           /* frames are lost */
 	unsigned loss;         /* every so-manieth frame is lost; 0: none */
+	unsigned queue_max;    /* a frame arrives every 4 ms, so many wait; 0: all at once */
 	uint8_t lost_type;     /* frames of this type are lost too; 0: none */
 	unsigned said, data_frames, lost;
 };

@@ -38,7 +38,7 @@ claim "both kernels have the same of the made sessions ($(made_list A | wc -l))"
 claim "and of the clients'" eventually 5 same_sessions A B
 tell "relay: $(relay_now .)"
 for what in dropped doubled held; do
-	claim "control: the wire was bad: more than 50 frames $what" test "$(relay_now .$what)" -gt 50
+	claim "control: the wire was bad: frames $what: $(relay_now .$what)" test "$(relay_now .$what)" -gt 15
 done
 claim "the relay itself missed none" test "$(relay_now '.missed + .failed + .overflowed')" = 0
 measure "gaps found by B" "$(sync_count B .gaps)"
