@@ -266,15 +266,15 @@ enum drop_reason outbox_on_want_ranges(struct sync *s, mono_t now, const char *f
 		return DROP_STALE_TERM;
 	if (!p)
 		return DROP_UNKNOWN_SENDER;
-	if (rbuf_left(set) != sizeof(p->ranges))
+	if (rbuf_left(set) != sizeof(p->ranges) || want->head > store_head(s->store))
 		return DROP_RANGE;
-	/* Another walk's set means another head. */
 	if (want->walk != p->range_walk)
 		return DROP_STALE_VERSION;
 	if (want->walk == p->walk && mono_sub(now, p->rewound_at) < ASK_NS)
 		return DROP_NONE;
 	s->stats.walks_served += want->walk != p->walk;
 	p->walk = want->walk;
+	p->range_head = want->head;
 	p->has_ranges = true;
 	rbuf_bytes(set, p->ranges, sizeof(p->ranges));
 	rewind_peer(s, p, now, 0);

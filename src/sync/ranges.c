@@ -2,7 +2,8 @@
  *
  * A member whose count and digest differ from the primary's asks for the digests of all ranges, compares
  * them with its own, and asks for a walk through those that differ. The primary notes its head when it
- * tells the digests: what has changed since is said whatever its range.
+ * tells the digests: what has changed since is said whatever its range. Digests of another head are not
+ * put together with these: a primary that took the member for dead meanwhile begins with a newer one.
  */
 #include "sync/sync_internal.h"
 
@@ -36,6 +37,7 @@ void ranges_begin(struct sync *s, mono_t now)
 	r->in_vain++;
 	r->state = is_worth ? RANGES_ASKED : RANGES_ALL;
 	r->heard = 0;
+	r->head = 0;
 	r->asked_at = now;
 	memset(r->wanted, 0, sizeof(r->wanted));
 }
@@ -83,6 +85,11 @@ enum drop_reason ranges_on_digests(struct sync *s, const struct sync_ranges *hea
 	if (head->first % RANGES_PER_FRAME || head->first >= STORE_RANGES ||
 	    rbuf_left(digests) != RANGES_PER_FRAME * sizeof(uint64_t))
 		return DROP_RANGE;
+	if (head->head != r->head) {
+		r->head = head->head;
+		r->heard = 0;
+		memset(r->wanted, 0, sizeof(r->wanted));
+	}
 	for (unsigned i = head->first; i < head->first + (unsigned)RANGES_PER_FRAME; i++)
 		if (rbuf_be64(digests) != store_range_digest(s->store, i))
 			r->wanted[i / 8] |= (uint8_t)(1 << (i % 8));
@@ -95,7 +102,8 @@ enum drop_reason ranges_on_digests(struct sync *s, const struct sync_ranges *hea
 /* Asks for the walk; false when the link cannot take it now. */
 bool ranges_say_want(struct sync *s)
 {
-	struct sync_want_ranges want = { .term = s->term, .walk = s->walk };
+	struct sync_want_ranges want = { .term = s->term, .walk = s->walk,
+					 .head = s->ranges.head };
 	struct wbuf *w = s->ops->frame_begin(s->arg);
 
 	if (!w)
@@ -104,6 +112,7 @@ bool ranges_say_want(struct sync *s)
 	wbuf_bytes(w, s->ranges.wanted, sizeof(s->ranges.wanted));
 	SET_HAS(&want, SYNC_WANT_RANGES_TERM);
 	SET_HAS(&want, SYNC_WANT_RANGES_WALK);
+	SET_HAS(&want, SYNC_WANT_RANGES_HEAD);
 	codec_encode(&schema_sync_want_ranges, &want, UINT64_MAX, w);
 	s->ops->frame_end(s->arg, SYNC_TYPE_WANT_RANGES);
 	return true;
@@ -120,7 +129,7 @@ void ranges_say(struct sync *s, struct sync_peer *p, uint64_t walk)
 	}
 	for (unsigned first = 0; first < STORE_RANGES; first += RANGES_PER_FRAME) {
 		struct sync_ranges head = { .term = s->term, .walk = walk,
-					    .first = (uint16_t)first };
+					    .first = (uint16_t)first, .head = p->range_head };
 		struct wbuf *w = s->ops->frame_begin(s->arg);
 
 		if (!w)
@@ -133,6 +142,7 @@ void ranges_say(struct sync *s, struct sync_peer *p, uint64_t walk)
 		SET_HAS(&head, SYNC_RANGES_TO);
 		SET_HAS(&head, SYNC_RANGES_WALK);
 		SET_HAS(&head, SYNC_RANGES_FIRST);
+		SET_HAS(&head, SYNC_RANGES_HEAD);
 		codec_encode(&schema_sync_ranges, &head, UINT64_MAX, w);
 		s->ops->frame_end(s->arg, SYNC_TYPE_RANGES);
 		s->stats.frames_sent++;

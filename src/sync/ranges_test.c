@@ -103,6 +103,38 @@ static void a_primary_that_forgot_is_asked_again(void **state)
 	box_free(box);
 }
 
+/* Half of the digests arrived before the primary took it for dead, and more sessions began meanwhile (seed 1568):
+ * whoever says that it has everything has them too. */
+static void digests_of_two_heads_are_not_put_together(void **state)
+{
+	struct box *box = box_that_differs();
+	struct store *a = sync_store(box->a.sync), *b = sync_store(box->b.sync);
+	char name[1][17] = { "FKB" };
+	struct sync_state of_b;
+
+	(void)state;
+	box->queue_max = 4;
+	box_run(box, MS(60));
+	assert_int_equal(side_stats(&box->b).ranges_differing, 0);
+	sync_on_members(box->a.sync, box->now, NULL, 0);
+	for (uint16_t port = 3000; port < 3020; port++) {
+		struct ct ct = session(port);
+
+		side_opens(&box->a, &ct);
+	}
+	box_run(box, MS(10));
+	sync_on_members(box->a.sync, box->now, (const char (*)[17])name, 1);
+	box->queue_max = 0;
+	for (unsigned ms = 0; ms < 2000; ms++) {
+		box_run(box, MS(1));
+		sync_describe(box->b.sync, box->now, &of_b);
+		assert_true(of_b.cursor < store_head(a) || store_digest(a) == store_digest(b));
+	}
+	box_expect_equal(box);
+	assert_true(side_stats(&box->b).ranges_differing > 0);
+	box_free(box);
+}
+
 /* The same for a takeover: who follows the new primary and lacks a little is told a little. */
 static void new_primary_repairs_by_ranges(void **state)
 {
@@ -130,7 +162,8 @@ static void broken_digests_are_refused_by_name(void **state)
 
 	(void)state;
 	head.has = UINT64_C(1) << SYNC_RANGES_TERM | UINT64_C(1) << SYNC_RANGES_TO |
-		   UINT64_C(1) << SYNC_RANGES_WALK | UINT64_C(1) << SYNC_RANGES_FIRST;
+		   UINT64_C(1) << SYNC_RANGES_WALK | UINT64_C(1) << SYNC_RANGES_FIRST |
+		   UINT64_C(1) << SYNC_RANGES_HEAD;
 	wbuf_be16(&w, 0);
 	codec_encode(&schema_sync_ranges, &head, UINT64_MAX, &w);
 	r = rbuf_of(bytes, wbuf_len(&w));
@@ -143,7 +176,8 @@ static void broken_digests_are_refused_by_name(void **state)
 	r = rbuf_of(bytes, wbuf_len(&w));
 	assert_int_equal(sync_on_message(box->b.sync, box->now, "FKC", SYNC_TYPE_RANGES, &r),
 			 DROP_NOT_PRIMARY);
-	want.has = UINT64_C(1) << SYNC_WANT_RANGES_TERM | UINT64_C(1) << SYNC_WANT_RANGES_WALK;
+	want.has = UINT64_C(1) << SYNC_WANT_RANGES_TERM | UINT64_C(1) << SYNC_WANT_RANGES_WALK |
+		   UINT64_C(1) << SYNC_WANT_RANGES_HEAD;
 	w = wbuf_of(bytes, sizeof(bytes));
 	wbuf_be16(&w, 0);
 	codec_encode(&schema_sync_want_ranges, &want, UINT64_MAX, &w);
@@ -160,6 +194,7 @@ int main(void)
 		cmocka_unit_test(ranges_survive_losses_and_changes),
 		cmocka_unit_test(without_digests_everything_is_walked),
 		cmocka_unit_test(a_primary_that_forgot_is_asked_again),
+		cmocka_unit_test(digests_of_two_heads_are_not_put_together),
 		cmocka_unit_test(new_primary_repairs_by_ranges),
 		cmocka_unit_test(broken_digests_are_refused_by_name),
 	};

@@ -86,6 +86,7 @@ struct sync_peer {
 struct ranges {
 	enum { RANGES_ALL, RANGES_ASKED, RANGES_KNOWN } state;
 	uint8_t heard;    /* frames of digests */
+	uint64_t head;    /* of the primary when it told them */
 	uint8_t wanted[STORE_RANGES / 8];
 	unsigned in_vain; /* walks since we were last equal */
 	mono_t asked_at;
