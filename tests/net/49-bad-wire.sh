@@ -53,5 +53,5 @@ relay_set
 tell "SIGKILL to A"
 kill_gw A
 need "B is primary" eventually 5 says_primary B B
-claim_survival "A killed after a bad wire"
+claim_survival "A killed after a bad wire" 2000
 finish

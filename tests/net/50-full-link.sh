@@ -69,5 +69,5 @@ relay_set
 tell "SIGKILL to A"
 kill_gw A
 need "B is primary" eventually 5 says_primary B B
-claim_survival "A killed after a full link"
+claim_survival "A killed after a full link" 2000
 finish

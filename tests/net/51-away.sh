@@ -92,5 +92,5 @@ claim "and was told everything: $(since "$before_a" A sync.created)" test "$(sin
 tell "SIGKILL to A"
 kill_gw A
 need "B is primary" eventually 5 says_primary B B
-claim_survival "A killed after B was away"
+claim_survival "A killed after B was away" 2000
 finish
