@@ -318,9 +318,9 @@ class Flowkeep(Pair):
         ready, stores, kernels = time.monotonic(), None, None
         while time.monotonic() < ready + 120 and not (stores and kernels):
             said = self.sync(1)
-            if not stores and said.get("differing") == 0 and said.get("proven_ms") is not None and said.get("stored", 0) >= want:
+            if not stores and said.get("proven_ms") is not None and said.get("stored", 0) >= want:
                 stores = time.monotonic()
-            if not kernels and self.count(1) >= want:
+            if not kernels and said.get("differing") == 0 and self.count(1) >= want:
                 kernels = time.monotonic()
             time.sleep(0.02)
         both = stores and kernels and max(stores, kernels)

@@ -286,6 +286,7 @@ static void get_sync(void *arg, struct sync_view *v)
 	v->died_young = s.stats.died_young;
 	v->unacked_ms = s.oldest_unacked_ns / MS(1);
 	v->proven_ms = since_ms(now, s.proven_at);
+	v->waiting = s.owed;
 	v->kernel_ms = since_ms(now, s.audit.at);
 	/* Not known is not equal: nobody to compare with, or never proven in this term. */
 	v->differing = v->proven_ms < 0 ? -1 : (int64_t)s.differing;
@@ -306,7 +307,8 @@ static void get_sync(void *arg, struct sync_view *v)
 
 		memcpy(m->serial, s.peers[i].serial, sizeof(m->serial));
 		m->cursor = s.peers[i].cursor;
-		m->is_ready = !mono_is_zero(s.peers[i].proven_at);
+		m->is_ready = !mono_is_zero(s.peers[i].proven_at) && !s.peers[i].owed;
+		m->waiting = s.peers[i].owed;
 		m->is_walking = !s.peers[i].is_joined;
 		m->ack_ms = since_ms(now, s.peers[i].heard_at);
 	}

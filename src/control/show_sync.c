@@ -55,6 +55,8 @@ static void show_equality(struct render *r, const struct sync_view *v)
 	       v->proven_ms < 0 ? "last proven equal: never\n"
 				: "last proven equal: {proven_ms} ms ago\n",
 	       V_KNOWN("proven_ms", v->proven_ms));
+	RENDER(r, v->waiting ? "kernel: {waiting} sessions on their way from the store\n" : "",
+	       V_NUMBER("waiting", v->waiting));
 	RENDER(r,
 	       v->kernel_ms < 0 ? "kernel table: not compared yet\n"
 				: "kernel table: compared {kernel_ms} ms ago, {kernel_seen} entries: "
@@ -89,9 +91,10 @@ static void show_members(struct render *r, const struct sync_view *v)
 		       V_TEXT("serial", m->serial),
 		       V_TEXT(".state", m->is_ready     ? "ready"
 					: m->is_walking ? "catching up"
+					: m->waiting    ? "filling its kernel"
 							: "not proven equal"),
 		       V_FLAG("ready", m->is_ready), V_FLAG("walking", m->is_walking),
-		       V_NUMBER("cursor", m->cursor), V_KNOWN("ack_ms", m->ack_ms));
+		       V_NUMBER("waiting", m->waiting), V_NUMBER("cursor", m->cursor), V_KNOWN("ack_ms", m->ack_ms));
 		render_close(r);
 	}
 	render_close(r);

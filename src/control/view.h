@@ -130,7 +130,8 @@ struct sync_counts {
 struct sync_member_view {
 	char serial[17];
 	uint64_t cursor; /* it has every change up to here */
-	bool is_ready;   /* proven equal */
+	bool is_ready;   /* proven equal, and its kernel has it all */
+	uint64_t waiting; /* sessions its kernel is still to get */
 	bool is_walking; /* being told everything from the beginning */
 	int64_t ack_ms;  /* since its last acknowledgement; -1: none yet */
 };
@@ -150,7 +151,8 @@ struct sync_view {
 	int64_t differing;  /* sessions that differ now; -1: not known */
 	int64_t unacked_ms; /* age of the oldest change that a member has not acknowledged; 0: none
 			     */
-	int64_t proven_ms;  /* since equality was last proven; -1: not yet */
+	int64_t proven_ms;  /* since equality of the stores was last proven; -1: not yet */
+	uint64_t waiting;   /* sessions that our kernel is still to get from our store */
 	struct sync_counts sent, received;
 	uint64_t frames_sent, frames_received, alloc_failed, receive_errors, size_errors;
 	unsigned paths; /* links that carry session sync */

@@ -36,6 +36,7 @@ enum {
 	ENTRY_SILENT = 1 << 6,    /* known from a dump only: it may raise no events at all */
 	ENTRY_OWN = 1 << 7,       /* forwarded by us in the reign that ended (sync/merge.c) */
 	ENTRY_YOUNG = 1 << 8,     /* not told yet, store_put_young() */
+	ENTRY_OWED = 1 << 9,      /* to go to our kernel still (sync/owed.c) */
 };
 
 /* 8 bytes of digest each: 8 KiB, and a table of a million differs by a thousand records or more. */
@@ -149,6 +150,8 @@ struct store_entry *store_cursor_peek(const struct store *store, const struct st
 void store_cursor_pass(struct store_cursor *cursor, struct store_entry *entry);
 /* Moves back (or forward) so that exactly versions up to `position` lie behind. */
 void store_cursor_seek(struct store *store, struct store_cursor *cursor, uint64_t position);
+/* Moves so that `entry` is the next. */
+void store_cursor_before(struct store_cursor *cursor, struct store_entry *entry);
 /* To where `to` is. */
 void store_cursor_join(struct store_cursor *cursor, const struct store_cursor *to);
 

@@ -147,6 +147,13 @@ void store_cursor_seek(struct store *store, struct store_cursor *cursor, uint64_
 	cursor->position = position;
 }
 
+void store_cursor_before(struct store_cursor *cursor, struct store_entry *entry)
+{
+	cursor->position = entry->node.version - 1;
+	list_del(&cursor->node.link);
+	list_add_before(&entry->node.link, &cursor->node.link);
+}
+
 void store_cursor_join(struct store_cursor *cursor, const struct store_cursor *to)
 {
 	list_del(&cursor->node.link);

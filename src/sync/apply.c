@@ -19,16 +19,22 @@ static void retry_later(struct sync *s, mono_t at, struct store_entry *entry)
 	hashq_push(&s->retry, entry->hash, at, false);
 }
 
-void apply_put_ct(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct)
+bool apply_try(struct sync *s, struct store_entry *entry, const struct ct *ct)
 {
 	enum ct_op op = entry->flags & ENTRY_IN_KERNEL ? CT_OP_UPDATE : CT_OP_CREATE;
 
+	if (s->ops->kernel_put(s->arg, op, ct, entry->hash) < 0)
+		return false;
 	entry->flags &= (uint16_t)~ENTRY_TOUCHED;
-	if (s->ops->kernel_put(s->arg, op, ct, entry->hash) < 0) {
-		retry_later(s, mono_add(now, MS(1)), entry);
-		return;
-	}
+	owed_pay(s, entry);
 	s->in_flight++;
+	return true;
+}
+
+void apply_put_ct(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct)
+{
+	if (!apply_try(s, entry, ct))
+		retry_later(s, mono_add(now, MS(1)), entry);
 }
 
 void apply_put(struct sync *s, mono_t now, struct store_entry *entry)
@@ -54,6 +60,7 @@ void apply_forget(struct sync *s, mono_t now, struct store_entry *entry)
 {
 	struct ct key;
 
+	owed_pay(s, entry);
 	store_read(s->store, entry, &key);
 	if (s->ops->kernel_delete(s->arg, &key, 0) == 0) {
 		s->in_flight++;
@@ -254,4 +261,5 @@ void apply_step(struct sync *s, mono_t now, mono_t *wake)
 		hold_own(s, now, wake);
 	owner_dump(s, now, wake);
 	apply_retry(s, now, wake);
+	owed_step(s, now, wake);
 }

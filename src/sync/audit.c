@@ -72,7 +72,7 @@ void audit_copy(struct sync *s, mono_t now, const struct ct_seen *seen)
 		apply_touched(s, now, seen);
 		return;
 	}
-	if (!s->is_proven || !audit_is_old(s, entry) || (entry->flags & ENTRY_RETRY))
+	if (!s->is_proven || !audit_is_old(s, entry) || (entry->flags & (ENTRY_RETRY | ENTRY_OWED)))
 		return;
 	store_read(s->store, entry, &record);
 	if (ct_is_copy_of(&seen->ct, &record))

@@ -10,6 +10,7 @@ void inbox_begin(struct sync *s, mono_t now)
 	s->has_walk_frame = false;
 	s->is_led = false;
 	s->is_proven = false;
+	s->is_ready = false;
 	s->proven = 0;
 	s->proven_at = MONO_ZERO;
 	s->cursor = 0;
@@ -29,7 +30,7 @@ static void ask_walk(struct sync *s, mono_t now)
 	if (mono_sub(now, s->walk_asked_at) < s->walk_pause_ns)
 		return;
 	/* What our kernel still has of our own reign must be known before it is compared. */
-	if (s->reign.is_used && (s->is_sweeping || s->in_flight))
+	if (s->reign.is_used && (s->is_sweeping || s->in_flight || s->owed_count))
 		return;
 	if (s->walk_pause_ns < WALK_PAUSE_MAX_NS)
 		s->walk_pause_ns *= 2;
@@ -45,8 +46,9 @@ static void ask_walk(struct sync *s, mono_t now)
 	ranges_begin(s, now);
 	s->want = ranges_want(s, now);
 	s->asked_at = MONO_ZERO;
-	if (s->is_proven) {
-		s->is_proven = false;
+	s->is_proven = false;
+	if (s->is_ready) {
+		s->is_ready = false;
 		s->ops->on_ready(s->arg, s->term, false);
 	}
 }
@@ -62,7 +64,7 @@ bool inbox_is_same_nat(const struct ct *a, const struct ct *b)
 	       sport[0] == sport[1] && dport[0] == dport[1];
 }
 
-static enum drop_reason take_put(struct sync *s, mono_t now, struct rbuf *bytes, uint64_t version)
+static enum drop_reason take_put(struct sync *s, struct rbuf *bytes, uint64_t version)
 {
 	struct ct ct, old;
 	struct store_record record;
@@ -96,7 +98,7 @@ static enum drop_reason take_put(struct sync *s, mono_t now, struct rbuf *bytes,
 	*(is_known ? &s->stats.updated_heard : &s->stats.created_heard) += 1;
 	/* A walk repeats what the kernel has already. */
 	if (is_changed || !(entry->flags & ENTRY_IN_KERNEL))
-		apply_put_ct(s, now, entry, &ct);
+		owed_put(s, entry, &ct);
 	return DROP_NONE;
 }
 
@@ -135,7 +137,7 @@ static enum drop_reason take_record(struct sync *s, mono_t now, struct rbuf *rec
 	if (version <= s->cursor)
 		return DROP_NONE;
 	if (op == SYNC_OP_PUT)
-		return take_put(s, now, &bytes, version);
+		return take_put(s, &bytes, version);
 	if (op == SYNC_OP_DELETE)
 		return take_delete(s, now, &bytes);
 	take_end(s, now, store_find_hash(s->store, rbuf_be64(&bytes)));
@@ -197,11 +199,10 @@ static void prove(struct sync *s, mono_t now, const struct sync_data *head)
 	s->reign.is_used = false;
 	s->ranges.in_vain = 0;
 	s->walk_pause_ns = WALK_PAUSE_NS;
-	if (!s->is_proven) {
-		s->is_proven = true;
+	if (!s->is_proven)
 		s->acked_at = MONO_ZERO;
-		s->ops->on_ready(s->arg, s->term, true);
-	}
+	s->is_proven = true;
+	owed_tell_ready(s);
 }
 
 /* A new primary's stream: our own cursor means nothing until count and digest agree at rest. */
@@ -304,6 +305,9 @@ static void say_ack(struct sync *s, mono_t now)
 		SET_HAS(&ack, SYNC_ACK_PROVEN);
 		SET_HAS(&ack, SYNC_ACK_PROVEN_MS);
 	}
+	ack.owed = s->owed_count;
+	if (ack.owed)
+		SET_HAS(&ack, SYNC_ACK_OWED);
 	ack.offers = merge_pending(s);
 	if (ack.offers)
 		SET_HAS(&ack, SYNC_ACK_OFFERS);

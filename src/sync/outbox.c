@@ -145,6 +145,7 @@ static void begin_peer(struct sync_peer *p, mono_t now)
 	p->proven_at = MONO_ZERO;
 	p->progress_at = now;
 	p->offers = 0;
+	p->owed = 0;
 	p->is_ranges_due = false;
 	p->has_ranges = false;
 	p->range_walk = 0;
@@ -235,6 +236,7 @@ enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
 	if (p->acked >= p->range_head)
 		p->has_ranges = false;
 	p->offers = HAS(ack, SYNC_ACK_OFFERS) ? ack->offers : 0;
+	p->owed = HAS(ack, SYNC_ACK_OWED) ? ack->owed : 0;
 	if (HAS(ack, SYNC_ACK_PROVEN)) {
 		p->proven = ack->proven;
 		p->proven_at = mono_add(now, -MS((int64_t)ack->proven_ms));

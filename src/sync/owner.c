@@ -41,6 +41,7 @@ void owner_remove(struct sync *s, mono_t now, struct store_entry *entry)
 		return;
 	}
 	closing_forget(entry);
+	owed_pay(s, entry);
 	store_remove(s->store, entry, next_version(s));
 	outbox_mark(s, now);
 }
@@ -75,6 +76,7 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 
 	if (entry && !(entry->flags & ENTRY_TOMB)) {
 		entry->flags |= flags;
+		owed_pay(s, entry);
 		entry->stamp = s->stamp;
 		note_silence(s, seen, entry);
 		store_read(s->store, entry, &old);
@@ -298,7 +300,7 @@ void owner_dump(struct sync *s, mono_t now, mono_t *wake)
 			sync_wake(wake, s->dump_next);
 	}
 	audit_due(s, now, wake);
-	if (!s->is_dump_wanted || s->is_dumping || s->in_flight || s->is_walking)
+	if (!s->is_dump_wanted || s->is_dumping || s->in_flight || s->owed_count || s->is_walking)
 		return;
 	audit_begin(s, now);
 	s->is_dump_wanted = false;
@@ -313,7 +315,9 @@ void owner_dump(struct sync *s, mono_t now, mono_t *wake)
 
 void owner_step(struct sync *s, mono_t now, mono_t *wake)
 {
-	if (s->is_sweeping)
+	/* Who takes over while it joins gives its kernel the rest first. */
+	owed_step(s, now, wake);
+	if (s->is_sweeping && !s->owed_count)
 		sweep(s, wake, now);
 	owner_dump(s, now, wake);
 	renew_due(s, now, wake);

@@ -19,6 +19,7 @@ struct sync *sync_new(const struct sync_config *config, const struct sync_ops *o
 	s->walk_asked_at = mono_add(now, -WALK_PAUSE_NS);
 	store_cursor_init(s->store, &s->group);
 	store_cursor_init(s->store, &s->sweep);
+	store_cursor_init(s->store, &s->owed);
 	for (unsigned i = 0; i < LIMIT_PEERS; i++)
 		store_cursor_init(s->store, &s->peers[i].cursor);
 	return s;
@@ -34,6 +35,7 @@ void sync_free(struct sync *s)
 	closing_free(s->closing);
 	store_cursor_fini(&s->group);
 	store_cursor_fini(&s->sweep);
+	store_cursor_fini(&s->owed);
 	for (unsigned i = 0; i < LIMIT_PEERS; i++)
 		store_cursor_fini(&s->peers[i].cursor);
 	merge_clear(s);
@@ -137,6 +139,7 @@ void sync_set_enabled(struct sync *s, mono_t now, bool is_enabled)
 		drop_retries(s);
 		for (struct store_entry *e = store_first(s->store), *next; e; e = next) {
 			next = store_after(s->store, e);
+			owed_pay(s, e);
 			if (role == SYNC_SECONDARY && !(e->flags & ENTRY_TOMB))
 				apply_forget(s, now, e);
 			else
@@ -261,8 +264,9 @@ mono_t sync_step(struct sync *s, mono_t now)
 		merge_tell_alone(s);
 		break;
 	case SYNC_SECONDARY:
-		apply_step(s, now, &wake);
+		/* Acknowledged first: the primary goes on while our kernel is busy. */
 		inbox_step(s, now, &wake);
+		apply_step(s, now, &wake);
 		break;
 	}
 	return wake;
@@ -288,6 +292,7 @@ static void view_peers(const struct sync *s, struct sync_state *v)
 		out->proven_at = p->proven_at;
 		out->heard_at = p->heard_at;
 		out->is_joined = p->is_joined;
+		out->owed = p->owed;
 		if (v->peer_count == 1 || mono_before(p->proven_at, v->proven_at))
 			v->proven_at = p->proven_at;
 	}
@@ -317,6 +322,7 @@ void sync_describe(const struct sync *s, mono_t now, struct sync_state *v)
 	v->store_bytes = store_bytes(s->store);
 	v->digest = store_digest(s->store);
 	v->in_flight = s->in_flight;
+	v->owed = s->owed_count;
 	v->audit = s->audit.last;
 	v->stats = s->stats;
 	if (s->role == SYNC_PRIMARY) {
@@ -329,7 +335,8 @@ void sync_describe(const struct sync *s, mono_t now, struct sync_state *v)
 		view_peers(s, v);
 	} else if (s->role == SYNC_SECONDARY) {
 		v->unacknowledged = s->head_heard > s->cursor ? s->head_heard - s->cursor : 0;
-		v->differing = v->unacknowledged + s->in_flight + s->retry.count;
+		v->differing = v->unacknowledged + s->in_flight + s->retry.count +
+			       s->owed_count;
 		v->proven_at = s->proven_at;
 	}
 }

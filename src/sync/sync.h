@@ -66,7 +66,8 @@ struct sync_ops {
 	/* Primary, and some session of the group may be unknown here: nobody else is heard, or what
 	 * an island served is not merged yet. Nobody's packets are to be answered with a reset. */
 	void (*on_alone)(void *arg, bool is_alone);
-	/* News for the cluster room: proven equal with the primary of `term`, or no longer. */
+	/* News for the cluster room: proven equal with the primary of `term`, and our kernel was given
+	 * all of it; or no longer. */
 	void (*on_ready)(void *arg, uint64_t term, bool is_ready);
 };
 
@@ -117,6 +118,7 @@ struct sync_peer_state {
 	mono_t proven_at;
 	mono_t heard_at;
 	bool is_joined;        /* takes the group stream */
+	uint64_t owed;         /* sessions its kernel is still to get */
 };
 
 struct sync_state {
@@ -131,6 +133,7 @@ struct sync_state {
 	mono_t proven_at;           /* when equality was last proven; zero: never in this term */
 	uint64_t differing;         /* known now: unacknowledged, or not in our kernel */
 	unsigned in_flight;         /* kernel requests */
+	size_t owed;                /* sessions in the store that our kernel is still to get */
 	struct sync_audit audit;    /* the last one */
 	struct sync_peer_state peers[LIMIT_PEERS];
 	unsigned peer_count;

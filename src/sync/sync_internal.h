@@ -75,6 +75,7 @@ struct sync_peer {
 	mono_t heard_at;
 	uint64_t offer_run, offer_done; /* its list of offers, and how much of it we have taken */
 	uint64_t offers;     /* of it, not taken yet, as it says */
+	uint64_t owed;       /* sessions its kernel is still to get, as it says */
 	bool is_merge_due;
 	bool is_ranges_due;
 	bool has_ranges;                /* its walk leaves out the others, up to range_head */
@@ -162,7 +163,8 @@ struct sync {
 	struct ranges ranges;
 	unsigned frames_unacked;
 	bool is_ack_due;
-	bool is_proven;
+	bool is_proven;           /* stores are equal */
+	bool is_ready;            /* and our kernel has had it all, as we have told */
 	uint64_t proven;
 	mono_t proven_at;
 
@@ -181,6 +183,8 @@ struct sync {
 	bool is_alone;           /* see sync_ops.on_alone */
 
 	/* apply */
+	struct store_cursor owed; /* nothing before it is owed to our kernel */
+	size_t owed_count;
 	struct hashq retry;
 	unsigned in_flight;
 };
@@ -300,7 +304,17 @@ enum drop_reason merge_on_offer(struct sync *s, mono_t now, const char *from,
 enum drop_reason merge_on_merged(struct sync *s, mono_t now, const char *from,
 				 const struct sync_merged *merged);
 
+/* owed.c */
+/* A record of the stream goes to our kernel: now, or after what waits. */
+void owed_put(struct sync *s, struct store_entry *entry, const struct ct *ct);
+/* Its present state has gone there, or there is none any more. */
+void owed_pay(struct sync *s, struct store_entry *entry);
+void owed_tell_ready(struct sync *s);
+void owed_step(struct sync *s, mono_t now, mono_t *wake);
+
 /* apply.c */
+/* False: too many requests wait. */
+bool apply_try(struct sync *s, struct store_entry *entry, const struct ct *ct);
 void apply_put(struct sync *s, mono_t now, struct store_entry *entry);
 /* The same, when the record is at hand. */
 void apply_put_ct(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct);

@@ -115,6 +115,9 @@ static int op_kernel_put(void *arg, enum ct_op op, const struct ct *ct, uint64_t
 {
 	struct side *side = arg;
 
+	if (side->is_busy)
+		return -EAGAIN;
+	side->last_put = ct->sport;
 	*(op == CT_OP_CREATE ? &side->creates : &side->updates) += 1;
 	return answer_later(side, op, cookie, kernel_answer(side, op, ct));
 }

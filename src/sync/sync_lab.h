@@ -32,6 +32,8 @@ struct side {
 	unsigned creates, updates, deletes, timeouts, dumps;
 	bool has_helpers;      /* knows the helper that a session names */
 	bool is_full;          /* creates answer ENOMEM */
+	bool is_busy;          /* its kernel takes no copies now */
+	uint16_t last_put;     /* port of the last one it took */
 	bool is_dump_due;
 	bool has_copies_only;  /* nobody has spoken on what is in its kernel */
 	int has_error;         /* what kernel_has() answers instead of looking */
