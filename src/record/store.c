@@ -328,6 +328,17 @@ struct store_entry *store_find_record(const struct store *store, const struct st
 	return NULL;
 }
 
+void store_fetch_bucket(const struct store *store, const struct store_record *r)
+{
+	__builtin_prefetch(&store->buckets[r->hash & (store->bucket_count - 1)]);
+}
+
+void store_fetch_entry(const struct store *store, const struct store_record *r)
+{
+	/* A prefetch of NULL or of what is gone does no harm. */
+	__builtin_prefetch(store->buckets[r->hash & (store->bucket_count - 1)]);
+}
+
 bool store_record_differs(const struct store_entry *entry, const struct store_record *record)
 {
 	return !entry || (entry->flags & ENTRY_TOMB) || record->digest != entry->digest;

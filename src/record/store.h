@@ -111,6 +111,9 @@ struct store_entry *store_find_hash(const struct store *store, uint64_t hash);
  * store_find(), store_differs() and store_put() would each do again. */
 int store_prepare(const struct store *store, const void *obj, struct store_record *ret_record);
 struct store_entry *store_find_record(const struct store *store, const struct store_record *record);
+/* For who looks up many: fetches what store_find_record() will read first; and, a little later, second. */
+void store_fetch_bucket(const struct store *store, const struct store_record *record);
+void store_fetch_entry(const struct store *store, const struct store_record *record);
 bool store_record_differs(const struct store_entry *entry, const struct store_record *record);
 /* store_put() of a record whose entry has been looked up (NULL: there is none). */
 int store_put_record(struct store *store, const struct store_record *record, uint64_t version,

@@ -26,6 +26,7 @@ bool apply_try(struct sync *s, struct store_entry *entry, const struct ct *ct)
 	if (s->ops->kernel_put(s->arg, op, ct, entry->hash) < 0)
 		return false;
 	entry->flags &= (uint16_t)~ENTRY_TOUCHED;
+	entry->flags |= ENTRY_IN_KERNEL; /* unless the verdict says otherwise */
 	owed_pay(s, entry);
 	s->in_flight++;
 	return true;
@@ -80,6 +81,7 @@ void apply_lost(struct sync *s, mono_t now, const struct ct_seen *seen)
 	if (!entry || (entry->flags & ENTRY_TOMB))
 		return;
 	entry->flags &= (uint16_t)~(ENTRY_IN_KERNEL | ENTRY_OWN);
+	entry->attempts = 0;
 	s->stats.put_back++;
 	apply_put(s, now, entry);
 }
@@ -93,6 +95,7 @@ void apply_touched(struct sync *s, mono_t now, const struct ct_seen *seen)
 	if (!entry || (entry->flags & ENTRY_TOMB))
 		return;
 	entry->flags |= ENTRY_IN_KERNEL;
+	entry->attempts = 0;
 	s->stats.put_back++;
 	apply_put(s, now, entry);
 }
@@ -161,7 +164,7 @@ static void on_refusal(struct sync *s, mono_t now, struct store_entry *entry, en
 
 void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie, int error)
 {
-	struct store_entry *entry = store_find_hash(s->store, cookie);
+	struct store_entry *entry;
 
 	if (s->in_flight)
 		s->in_flight--;
@@ -176,13 +179,11 @@ void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie
 		break;
 	}
 	if (!error) {
+		/* As was expected: nothing to look up. */
 		*(op == CT_OP_CREATE ? &s->stats.inject_created : &s->stats.inject_updated) += 1;
-		if (entry && !(entry->flags & ENTRY_TOMB)) {
-			entry->flags |= ENTRY_IN_KERNEL;
-			entry->attempts = 0;
-		}
 		return;
 	}
+	entry = store_find_hash(s->store, cookie);
 	if (!entry || (entry->flags & ENTRY_TOMB))
 		return;
 	/* The kernel of a primary is the truth: the dump finds what it has. */
@@ -191,6 +192,8 @@ void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie
 			apply_put(s, now, entry);
 			return;
 		}
+		if (op == CT_OP_CREATE && error != -EEXIST)
+			entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
 		s->stats.inject_failed++;
 		s->is_dump_wanted = true;
 		return;

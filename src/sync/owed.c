@@ -31,6 +31,7 @@ void owed_pay(struct sync *s, struct store_entry *entry)
 
 void owed_put(struct sync *s, struct store_entry *entry, const struct ct *ct)
 {
+	entry->attempts = 0;
 	if (s->is_walking || s->owed_count || !apply_try(s, entry, ct))
 		owe(s, entry);
 }

@@ -304,6 +304,10 @@ enum drop_reason merge_on_offer(struct sync *s, mono_t now, const char *from,
 enum drop_reason merge_on_merged(struct sync *s, mono_t now, const char *from,
 				 const struct sync_merged *merged);
 
+/* take.c */
+/* Everything of a frame beyond the cursor; stops at the first record that does not parse. */
+enum drop_reason take_records(struct sync *s, mono_t now, uint64_t version, struct rbuf *records);
+
 /* owed.c */
 /* A record of the stream goes to our kernel: now, or after what waits. */
 void owed_put(struct sync *s, struct store_entry *entry, const struct ct *ct);
