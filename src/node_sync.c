@@ -171,7 +171,7 @@ static void op_ready(void *arg, uint64_t term, bool is_ready)
 
 	if (node->runtime)
 		runtime_set_ready(node->runtime, term, is_ready);
-	log_info("sync", is_ready ? "sessions proven equal with the primary of term %llu" :
+	log_info("sync", is_ready ? "sessions proven equal with the primary of term %llu, in our kernel too" :
 				    "sessions differ from the primary of term %llu: reading all again",
 		 (unsigned long long)term);
 }

@@ -554,6 +554,11 @@ static void store_agrees_with_a_model(void **state)
 			store_cursor_seek(store, cursor, next_random(&random) % (version + 1));
 		if (next_random(&random) % 20000 == 0)
 			store_cursor_join(cursor, &cursors[(cursor - cursors + 1) % CURSORS]);
+		e = store_cursor_peek(store, &cursors[next_random(&random) % CURSORS]);
+		if (e && next_random(&random) % 10000 == 0) {
+			store_cursor_before(cursor, e);
+			assert_ptr_equal(store_cursor_peek(store, cursor), e);
+		}
 		if (next_random(&random) % 20000 == 0)
 			forget(store, m, next_random(&random) % (version + 1));
 		if (step % (STEPS / CHECKS) == 0) {

@@ -36,13 +36,14 @@ void owed_put(struct sync *s, struct store_entry *entry, const struct ct *ct)
 		owe(s, entry);
 }
 
-void owed_tell_ready(struct sync *s)
+bool owed_tell_ready(struct sync *s)
 {
 	if (s->role != SYNC_SECONDARY || s->is_ready || !s->is_proven || s->owed_count)
-		return;
+		return false;
 	s->is_ready = true;
 	s->acked_at = MONO_ZERO;
 	s->ops->on_ready(s->arg, s->term, true);
+	return true;
 }
 
 void owed_step(struct sync *s, mono_t now, mono_t *wake)
@@ -69,5 +70,6 @@ void owed_step(struct sync *s, mono_t now, mono_t *wake)
 		}
 		store_cursor_pass(&s->owed, entry);
 	}
-	owed_tell_ready(s);
+	if (owed_tell_ready(s))
+		sync_wake(wake, now); /* the primary hears of it */
 }

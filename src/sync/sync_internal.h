@@ -313,7 +313,8 @@ enum drop_reason take_records(struct sync *s, mono_t now, uint64_t version, stru
 void owed_put(struct sync *s, struct store_entry *entry, const struct ct *ct);
 /* Its present state has gone there, or there is none any more. */
 void owed_pay(struct sync *s, struct store_entry *entry);
-void owed_tell_ready(struct sync *s);
+/* True: the cluster room has just been told. */
+bool owed_tell_ready(struct sync *s);
 void owed_step(struct sync *s, mono_t now, mono_t *wake);
 
 /* apply.c */
