@@ -28,6 +28,17 @@ static void on_role(void *arg, enum member_state state, const char *primary, uin
 	node_sync_role(node);
 }
 
+/* Its heartbeats come by other links still. */
+static void count_silent(struct node *node, const struct runtime_living *now, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned k = 0; k < node->living_count; k++)
+			if (node->living[k].incarnation == now[i].incarnation &&
+			    strcmp(node->living[k].serial, now[i].serial) == 0)
+				node->links_silent += (unsigned)__builtin_popcount(
+					node->living[k].links & ~now[i].links);
+}
+
 static void on_members(void *arg, const struct runtime_living *living, unsigned count)
 {
 	struct node *node = arg;
@@ -37,6 +48,7 @@ static void on_members(void *arg, const struct runtime_living *living, unsigned 
 	/* Replay windows of incarnations that went away are given back. */
 	for (unsigned i = 0; i < node->living_count; i++)
 		seal_pin(node->seal, node->living[i].serial, node->living[i].incarnation, false);
+	count_silent(node, living, count);
 	memcpy(node->living, living, sizeof(node->living));
 	node->living_count = count;
 	node_sync_members(node);

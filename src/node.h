@@ -64,6 +64,8 @@ struct node {
 	uint32_t frame_links;      /* which ports it leaves by, chosen when it was begun */
 	struct drop_counts drops;
 	uint64_t rx_frames, tx_frames, tx_failed;
+	uint64_t tx_no_link;       /* frames for which no link was left */
+	uint64_t links_silent;     /* times a living member was not heard any more on one link */
 	struct ct_capture *capture;
 	struct ct_inject *inject;
 	struct ct_table *table;

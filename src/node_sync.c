@@ -42,8 +42,10 @@ static struct wbuf *op_frame_begin(void *arg)
 	uint32_t use = links_to_use(node);
 	size_t size = sizeof(node->frame);
 
-	if (!use)
+	if (!use) {
+		node->tx_no_link++;
 		return NULL;
+	}
 	for (unsigned i = 0; i < node->port_count; i++)
 		if ((use >> i & 1) && l2_port_mtu(node->ports[i]) < size)
 			size = l2_port_mtu(node->ports[i]);
@@ -212,6 +214,11 @@ static void on_overrun(void *arg)
 	struct node *node = arg;
 
 	sync_on_overrun(node->sync, loop_now(node->loop));
+}
+
+static void on_fill(void *arg, unsigned percent)
+{
+	sync_on_fill(((struct node *)arg)->sync, percent);
 }
 
 static void on_verdict(void *arg, enum ct_op op, uint64_t cookie, int error)
@@ -436,6 +443,7 @@ static int open_kernel(struct node *node)
 		error = ct_capture_open(node->loop, bit, on_seen, on_overrun, node, &node->capture);
 	if (error)
 		return error;
+	ct_capture_tell_fill(node->capture, on_fill);
 	ct_capture_ignore(node->capture, ct_inject_portid(node->inject));
 	return ct_table_open(node->loop, &table, &node->table);
 }

@@ -212,12 +212,33 @@ static void view_counts(const struct sync_state *s, struct sync_view *v)
 {
 	const struct sync_stats *n = &s->stats;
 
-	v->sent = (struct sync_counts){ .created = n->created_sent, .updated = n->updated_sent,
-					.deleted = n->deleted_sent, .query = n->walks_served };
+	v->sent = (struct sync_counts){ .created = n->created_sent,
+					.create_failed = n->table_full + s->pressure.shed_new,
+					.updated = n->updated_sent,
+					.update_failed = s->pressure.shed_refreshes,
+					.deleted = n->deleted_sent,
+					.delete_failed = n->deletes_discarded,
+					.query = n->walks_served };
+	v->store = (struct sync_counts){ .created = n->store_created,
+					 .create_failed = n->table_full,
+					 .updated = n->store_updated,
+					 .deleted = n->store_deleted };
+	v->copies = (struct sync_counts){ .created = n->inject_created,
+					  .create_failed = n->inject_failed -
+							   n->inject_update_failed -
+							   n->inject_delete_failed,
+					  .updated = n->inject_updated,
+					  .update_failed = n->inject_update_failed,
+					  .deleted = n->inject_deleted,
+					  .delete_failed = n->inject_delete_failed };
+	v->copies_retried = n->inject_retried;
+	v->copies_cleared = n->inject_cleared;
 	v->received = (struct sync_counts){ .created = n->created_heard,
-					    .create_failed = n->inject_failed,
+					    .create_failed = v->copies.create_failed,
 					    .updated = n->updated_heard,
+					    .update_failed = v->copies.update_failed,
 					    .deleted = n->deleted_heard,
+					    .delete_failed = v->copies.delete_failed,
 					    .query = n->walks_taken };
 	v->frames_sent = n->frames_sent;
 	v->frames_received = n->frames_heard;
@@ -238,6 +259,108 @@ static void view_counts(const struct sync_state *s, struct sync_view *v)
 	v->kernel_differs = s->audit.differs;
 	v->kernel_checks = n->audits;
 	v->kernel_repairs = n->audit_lacks + n->audit_more + n->audit_differs;
+}
+
+static void view_pressure(const struct sync_state *s, struct sync_pressure_view *v)
+{
+	static const char *const levels[] = { [PRESSURE_NONE] = "none",
+					      [PRESSURE_REFRESHES] = "refreshes",
+					      [PRESSURE_NEW] = "new" };
+	const struct pressure *p = &s->pressure;
+
+	v->level = levels[pressure_level(p)];
+	v->socket_percent = p->fill_percent;
+	v->late_ms = (uint64_t)(p->lag_ns / MS(1));
+	v->is_table_full = s->is_table_full;
+	v->owed = s->debt;
+	v->shed_refreshes = p->shed_refreshes;
+	v->shed_new = p->shed_new;
+	v->table_full = s->stats.table_full;
+	v->dumps = p->dumps;
+}
+
+static void view_refused(const struct node *node, const struct sync_stats *n,
+			 struct sync_talk_view *v)
+{
+	static const uint8_t refusal_of[DROP_REASON_COUNT] = {
+		[DROP_SHORT] = SYNC_REFUSED_MALFORMED,
+		[DROP_MAGIC] = SYNC_REFUSED_MALFORMED,
+		[DROP_TRUNCATED] = SYNC_REFUSED_MALFORMED,
+		[DROP_TRAILING] = SYNC_REFUSED_MALFORMED,
+		[DROP_MISSING_FIELD] = SYNC_REFUSED_MALFORMED,
+		[DROP_TOO_MANY] = SYNC_REFUSED_MALFORMED,
+		[DROP_TYPE] = SYNC_REFUSED_TYPE,
+		[DROP_WIRE_VERSION] = SYNC_REFUSED_VERSION,
+		[DROP_RANGE] = SYNC_REFUSED_VALUE,
+		[DROP_GROUP] = SYNC_REFUSED_VALUE,
+		[DROP_SERIAL_CLASH] = SYNC_REFUSED_STATE,
+		[DROP_UNVERIFIED] = SYNC_REFUSED_STATE,
+		[DROP_UNKNOWN_SENDER] = SYNC_REFUSED_STATE,
+		[DROP_NOT_PRIMARY] = SYNC_REFUSED_STATE,
+		[DROP_BAD_PATH] = SYNC_REFUSED_STATE,
+		[DROP_SECURITY] = SYNC_REFUSED_AUTH,
+		[DROP_AUTH] = SYNC_REFUSED_AUTH,
+		[DROP_REPLAY] = SYNC_REFUSED_STALE,
+		[DROP_STALE_TERM] = SYNC_REFUSED_STALE,
+		[DROP_STALE_VERSION] = SYNC_REFUSED_STALE,
+		[DROP_TABLE_FULL] = SYNC_REFUSED_MEMORY,
+		[DROP_CLUSTER_FULL] = SYNC_REFUSED_MEMORY,
+	};
+
+	/* A gap is counted as lost, our own frame as nothing. */
+	for (unsigned i = DROP_NONE + 1; i < DROP_REASON_COUNT; i++)
+		if (i != DROP_GAP && i != DROP_OWN)
+			v->refused[refusal_of[i]] += node->drops.n[i];
+	/* Of a record; the rest of its frame was taken. */
+	v->refused[SYNC_REFUSED_MEMORY] += n->drops.n[DROP_TABLE_FULL];
+}
+
+static void view_talk(const struct node *node, const struct sync_stats *n,
+		      struct sync_talk_view *v)
+{
+	v->at_once = n->frames_at_once;
+	v->on_timer = n->frames_on_timer;
+	v->asks_sent = n->asks_sent;
+	v->asks_heard = n->asks_heard;
+	v->asks_ignored = n->asks_ignored;
+	v->acks_sent = n->acks_sent;
+	v->acks_failed = n->acks_failed;
+	v->acks_heard = n->acks_heard;
+	v->acks_refused = n->acks_refused;
+	v->walks_served = n->walks_served;
+	v->bulk_frames_sent = n->bulk_frames_sent;
+	v->bulk_records_sent = n->bulk_records_sent;
+	v->walks_taken = n->walks_taken;
+	v->bulk_frames_heard = n->bulk_frames_heard;
+	v->bulk_records_heard = n->bulk_records_heard;
+	v->lost = n->gaps;
+	v->no_link = node->tx_no_link;
+	v->links_silent = node->links_silent;
+	for (unsigned i = 0; i < node->port_count; i++) {
+		struct l2_stats stats = l2_port_stats(node->ports[i]);
+
+		v->frames_sent += stats.tx_frames;
+		v->bytes_sent += stats.tx_bytes;
+		v->send_errors += stats.tx_errors;
+		v->frames_received += stats.rx_frames;
+		v->bytes_received += stats.rx_bytes;
+		v->receive_dropped += stats.rx_dropped;
+	}
+	view_refused(node, n, v);
+}
+
+static void view_probes(const struct node *node, struct sync_talk_view *v)
+{
+	struct runtime_state *s;
+
+	if (!node->runtime)
+		return;
+	s = xcalloc(1, sizeof(*s));
+	runtime_get(node->runtime, s);
+	v->probes = s->cluster.stats.probes;
+	v->probes_answered = s->cluster.stats.probes_answered;
+	v->probes_blind = s->cluster.stats.probes_blind;
+	free(s);
 }
 
 static void view_filter(const struct node *node, struct sync_view *v)
@@ -276,6 +399,7 @@ static void get_sync(void *arg, struct sync_view *v)
 	v->differing = -1;
 	v->proven_ms = -1;
 	v->kernel_ms = -1;
+	v->pressure.level = "none";
 	if (!node->sync)
 		return;
 	sync_describe(node->sync, now, &s);
@@ -291,9 +415,14 @@ static void get_sync(void *arg, struct sync_view *v)
 	/* Not known is not equal: nobody to compare with, or never proven in this term. */
 	v->differing = v->proven_ms < 0 ? -1 : (int64_t)s.differing;
 	view_counts(&s, v);
+	view_pressure(&s, &v->pressure);
+	view_talk(node, &s.stats, &v->talk);
+	view_probes(node, &v->talk);
 	view_filter(node, v);
 	view_kernel(node, v);
-	v->receive_errors = 0;
+	v->alloc_failed = node->tx_no_link + node->tx_failed;
+	v->size_errors = node->drops.n[DROP_SHORT] + node->drops.n[DROP_TRUNCATED] +
+			 node->drops.n[DROP_TRAILING];
 	for (unsigned i = 0; i < DROP_REASON_COUNT; i++)
 		if (i != DROP_NONE && i != DROP_REPLAY && i != DROP_OWN)
 			v->receive_errors += node->drops.n[i];

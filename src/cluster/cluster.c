@@ -262,6 +262,7 @@ void cluster_on_probe(struct cluster *c, mono_t now, enum probe_result result, c
 		return;
 	c->is_probing = false;
 	set_blind(c, now, result == PROBE_BLIND);
+	c->stats.probes_blind += result == PROBE_BLIND;
 	if (result == PROBE_SILENT && !was_blind) {
 		c->is_probe_due = true;
 		return;

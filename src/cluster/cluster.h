@@ -113,6 +113,7 @@ struct cluster_stats {
 	uint64_t resigns;
 	uint64_t probes;
 	uint64_t probes_answered;
+	uint64_t probes_blind; /* could not be asked: no interface was up */
 	uint64_t hb_sent, hb_heard;
 };
 

@@ -143,6 +143,7 @@ static void a_blind_probe_gives_no_role(void **state)
 	assert_int_equal(box.told_blind, 1);
 	assert_in_range(box.probes, 80, 100); /* goes on, ten times a second */
 	assert_int_equal(box.c.stats.probes_answered, 0);
+	assert_true(box.c.stats.probes_blind > 0);
 
 	/* A link comes up, and somebody answers there. */
 	box.finds = PROBE_ANSWERED;

@@ -79,6 +79,7 @@ void command_format(const struct command *command, char *out, size_t size);
 command_fn show_ha_status, show_ha_diagnose, show_ha_drops, show_ha_history;
 /* show_session.c, show_sync.c */
 command_fn show_session_status, show_session_sync, check_session_sync;
+void show_sync_counters(struct render *render, const struct sync_view *view);
 extern const struct command_list show_session_list, show_session_detail;
 /* show_config.c */
 command_fn show_config, show_config_full;

@@ -117,7 +117,25 @@ static void fake_get_sync(void *node, struct sync_view *v)
 	v->kernel_more = 1;
 	v->kernel_checks = 7;
 	v->kernel_repairs = 1;
+	v->pressure = (struct sync_pressure_view){.level = "refreshes", .socket_percent = 61, .owed = 3,
+						  .late_ms = 12, .shed_refreshes = 240,
+						  .shed_new = 5, .table_full = 1, .dumps = 2};
 	v->sent = (struct sync_counts){12, 0, 7, 0, 3, 0, 0};
+	v->store = (struct sync_counts){.created = 21, .updated = 22, .deleted = 23,
+					.create_failed = 1};
+	v->copies = (struct sync_counts){14, 1, 2, 3, 4, 5, 0};
+	v->copies_retried = 6;
+	v->copies_cleared = 7;
+	v->talk = (struct sync_talk_view){
+		.frames_sent = 31, .bytes_sent = 3100, .frames_received = 32,
+		.bytes_received = 3200, .no_link = 33, .send_errors = 34,
+		.receive_dropped = 35, .at_once = 36,
+		.on_timer = 37, .asks_sent = 38, .asks_heard = 39, .asks_ignored = 40,
+		.acks_sent = 41, .acks_failed = 42, .acks_heard = 43, .acks_refused = 44,
+		.walks_served = 45, .bulk_frames_sent = 46, .bulk_records_sent = 47,
+		.walks_taken = 48, .bulk_frames_heard = 49, .bulk_records_heard = 50, .lost = 51,
+		.refused = {52, 53, 54, 55, 56, 57, 58, 59}, .links_silent = 60, .probes = 61,
+		.probes_answered = 62, .probes_blind = 63};
 	v->received = (struct sync_counts){14, 1, 2, 0, 1, 0, 0};
 	v->frames_sent = 20;
 	v->paths = 1;

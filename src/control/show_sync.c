@@ -76,6 +76,27 @@ static void show_equality(struct render *r, const struct sync_view *v)
 	       V_NUMBER("young", v->young), V_NUMBER("died_young", v->died_young));
 }
 
+static void show_pressure(struct render *r, const struct sync_pressure_view *p)
+{
+	render_object(r, "pressure");
+	RENDER(r,
+	       "pressure: {level} (event socket {socket_percent} % full, slowest member {late_ms} ms "
+	       "late)\n"
+	       "shed so far: refreshes={shed_refreshes}, new={shed_new}, refused by a full "
+	       "table={table_full}; {dumps} dumps made it good\n",
+	       V_TEXT("level", p->level), V_NUMBER("socket_percent", p->socket_percent),
+	       V_NUMBER("late_ms", p->late_ms), V_NUMBER("shed_refreshes", p->shed_refreshes),
+	       V_NUMBER("shed_new", p->shed_new), V_NUMBER("table_full", p->table_full),
+	       V_NUMBER("dumps", p->dumps));
+	RENDER(r, p->is_table_full ? "the session store is full: new sessions are not told\n" : "",
+	       V_FLAG("is_table_full", p->is_table_full));
+	RENDER(r,
+	       p->owed ? "shed or lost, and not told yet: about {owed} sessions; equality is not claimed\n"
+		       : "",
+	       V_NUMBER("owed", p->owed));
+	render_close(r);
+}
+
 static void show_members(struct render *r, const struct sync_view *v)
 {
 	render_list(r, "members");
@@ -152,8 +173,10 @@ enum control_exit show_session_sync(struct command_call *call)
 	render_object(&call->render, NULL);
 	show_vendor_lines(&call->render, view);
 	show_equality(&call->render, view);
+	show_pressure(&call->render, &view->pressure);
 	show_members(&call->render, view);
 	show_kernel(&call->render, view);
+	show_sync_counters(&call->render, view);
 	render_close(&call->render);
 	free(view);
 	return CONTROL_DONE;

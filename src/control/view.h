@@ -143,6 +143,46 @@ struct named_count {
 
 enum { SYNC_FILTER_MAX = 16 };
 
+/* Frames refused, by what was wrong; drops.h has the reasons one by one. */
+#define SYNC_REFUSALS(X)                                                                           \
+	X(MALFORMED, "malformed") X(TYPE, "bad_type") X(VERSION, "bad_version")                    \
+	X(VALUE, "bad_value") X(STATE, "bad_state") X(AUTH, "bad_auth") X(STALE, "stale")          \
+	X(MEMORY, "no_memory")
+
+enum sync_refusal {
+#define X(id, name) SYNC_REFUSED_##id,
+	SYNC_REFUSALS(X)
+#undef X
+		SYNC_REFUSED_COUNT
+};
+
+/* What the members say to one another, beside the records. */
+struct sync_talk_view {
+	/* Session sync on its links. */
+	uint64_t frames_sent, bytes_sent, frames_received, bytes_received;
+	uint64_t no_link, send_errors, receive_dropped;
+	uint64_t at_once, on_timer; /* frames to all: changes; digests at rest */
+	uint64_t asks_sent, asks_heard, asks_ignored;
+	uint64_t acks_sent, acks_failed, acks_heard, acks_refused;
+	uint64_t walks_served, bulk_frames_sent, bulk_records_sent;
+	uint64_t walks_taken, bulk_frames_heard, bulk_records_heard;
+	uint64_t lost;              /* gaps in what came */
+	uint64_t refused[SYNC_REFUSED_COUNT];
+	uint64_t links_silent;      /* a living member was not heard any more on one of its links */
+	uint64_t probes, probes_answered, probes_blind;
+};
+
+/* What the owner leaves out when it cannot do everything (sync/pressure.h). */
+struct sync_pressure_view {
+	const char *level; /* "none", "refreshes" or "new": what is shed now; a constant */
+	unsigned socket_percent;
+	uint64_t late_ms;  /* the slowest member's acknowledgements */
+	bool is_table_full;
+	uint64_t owed;     /* about so many sessions' news shed, refused or lost, not made good */
+	uint64_t shed_refreshes, shed_new, table_full; /* so far */
+	uint64_t dumps;    /* that made good */
+};
+
 struct sync_view {
 	bool is_started, tcp, others, expectation, redir, nat, standalone;
 	uint64_t head;      /* newest version of the primary's table */
@@ -153,6 +193,11 @@ struct sync_view {
 			     */
 	int64_t proven_ms;  /* since equality of the stores was last proven; -1: not yet */
 	uint64_t waiting;   /* sessions that our kernel is still to get from our store */
+	struct sync_pressure_view pressure;
+	struct sync_counts store;  /* our own sessions; create_failed: table full */
+	struct sync_counts copies; /* of the primary's, in our kernel */
+	uint64_t copies_retried, copies_cleared;
+	struct sync_talk_view talk;
 	struct sync_counts sent, received;
 	uint64_t frames_sent, frames_received, alloc_failed, receive_errors, size_errors;
 	unsigned paths; /* links that carry session sync */

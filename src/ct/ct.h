@@ -52,6 +52,7 @@ struct ct_seen {
 
 typedef void ct_seen_fn(void *arg, const struct ct_seen *seen);
 typedef void ct_overrun_fn(void *arg);
+typedef void ct_fill_fn(void *arg, unsigned percent);
 
 struct ct_capture;
 struct ct_dump;
@@ -72,6 +73,8 @@ void ct_capture_ignore(struct ct_capture *capture, uint32_t portid);
 /* Who has no use for CT_NEWS_NEW saves the kernel the making of it, for each copy of its own too.
  * Heard at first; 0 or negative errno. What is queued is still heard. */
 int ct_capture_hear_new(struct ct_capture *capture, bool hears_new);
+/* From now on told how full the receive buffer is, as nl_sock_config.on_fill. */
+void ct_capture_tell_fill(struct ct_capture *capture, ct_fill_fn *on_fill);
 struct ct_capture_stats ct_capture_stats(const struct ct_capture *capture);
 
 /* on_done(error): 0 complete; -EINTR: the table was resized under us, start again. */

@@ -37,6 +37,7 @@ struct ct_capture {
 	unsigned ignore_count;
 	ct_seen_fn *on_seen;
 	ct_overrun_fn *on_overrun;
+	ct_fill_fn *on_fill; /* may be NULL */
 	void *arg;
 	struct ct_capture_stats stats;
 };
@@ -65,6 +66,14 @@ static void capture_on_msg(void *arg, const struct nlmsghdr *nlh)
 		return;
 	}
 	capture->on_seen(capture->arg, &seen);
+}
+
+static void capture_on_fill(void *arg, unsigned percent)
+{
+	struct ct_capture *capture = arg;
+
+	if (capture->on_fill)
+		capture->on_fill(capture->arg, percent);
 }
 
 static void capture_on_overrun(void *arg)
@@ -99,6 +108,7 @@ static int capture_listen(struct ct_capture *capture, struct nl_sock **ret_sock)
 		.rcvbuf_max_bytes = RCVBUF_MAX_BYTES,
 		.pause_ns = PAUSE_NS,
 		.prio = LOOP_NORMAL,
+		.on_fill = capture_on_fill,
 	};
 
 	int r = nl_sock_open(capture->loop, &config, capture_on_msg, capture_on_overrun, capture,
@@ -119,10 +129,12 @@ static void capture_start_anew(void *arg)
 	if (capture->rcvbuf_bytes < RCVBUF_MAX_BYTES)
 		capture->rcvbuf_bytes *= 2;
 	r = capture_listen(capture, &capture->sock);
-	if (r == 0)
+	if (r == 0) {
 		nl_sock_close(old);
-	else
+		capture_on_fill(capture, 0);
+	} else {
 		log_warnx("ct", "events: no fresh socket after an overrun: %s", strerror(-r));
+	}
 	capture->on_overrun(capture->arg);
 }
 
@@ -175,6 +187,11 @@ int ct_capture_hear_new(struct ct_capture *capture, bool hears_new)
 	if (r == 0)
 		capture->hears_new = hears_new;
 	return r;
+}
+
+void ct_capture_tell_fill(struct ct_capture *capture, ct_fill_fn *on_fill)
+{
+	capture->on_fill = on_fill;
 }
 
 struct ct_capture_stats ct_capture_stats(const struct ct_capture *capture)

@@ -3,7 +3,9 @@
  * nl_sock   a multicast listener: many datagrams a system call (recvmmsg into a fixed arena), a
  *           receive buffer that doubles on overrun (SO_RCVBUFFORCE, else SO_RCVBUF) up to a cap,
  *           overruns counted and told. With `pause_ns` the first news after a silence is read at
- *           once and what follows in heaps, one wake-up a pause.
+ *           once and what follows in heaps, one wake-up a pause. `on_fill` is told how full the
+ *           receive buffer is, before the messages of a read that may have left some behind: one
+ *           cheap question in 64 messages, none while the reading keeps up. 0 when it is empty again.
  * nl_batch  many requests in flight on one socket: requests are packed into one buffer, sent by
  *           one sendmsg when the buffer is full or nl_batch_flush() is called, and every request
  *           gets exactly one verdict (0 or negative errno), in order of requests and always from
@@ -29,6 +31,7 @@ struct nl_dump;
 
 typedef void nl_msg_fn(void *arg, const struct nlmsghdr *nlh);
 typedef void nl_overrun_fn(void *arg);
+typedef void nl_fill_fn(void *arg, unsigned percent);
 typedef void nl_verdict_fn(void *arg, uint64_t cookie, int error);
 typedef void nl_done_fn(void *arg, int error);
 
@@ -41,6 +44,7 @@ struct nl_sock_config {
 	size_t rcvbuf_max_bytes; /* cap of the doubling */
 	int64_t pause_ns;        /* between two reads of a stream of news; 0: none */
 	enum loop_prio prio;
+	nl_fill_fn *on_fill;     /* may be NULL: see nl_sock above */
 };
 
 /* 0, or negative errno (EPERM without rights, ENOENT for an unknown group ...). */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,8 @@ struct nl_sock {
 	const char *name;
 	nl_msg_fn *on_msg;
 	nl_overrun_fn *on_overrun;
+	nl_fill_fn *on_fill;
+	unsigned fill_percent; /* as told last */
 	void *arg;
 	size_t rcvbuf_bytes;
 	size_t rcvbuf_max_bytes;
@@ -126,6 +129,27 @@ static int receive(struct nl_sock *sock)
 	return n < 0 ? -errno : n;
 }
 
+static unsigned fill_of(const struct nl_sock *sock)
+{
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(mnl_socket_get_fd(sock->socket), SOL_SOCKET, SO_MEMINFO, info, &len) < 0 ||
+	    info[SK_MEMINFO_RCVBUF] == 0)
+		return 0;
+	return (unsigned)((uint64_t)info[SK_MEMINFO_RMEM_ALLOC] * 100 / info[SK_MEMINFO_RCVBUF]);
+}
+
+static void tell_fill(struct nl_sock *sock, bool may_be_more)
+{
+	unsigned percent = may_be_more && sock->on_fill ? fill_of(sock) : 0;
+
+	if (percent == sock->fill_percent)
+		return;
+	sock->fill_percent = percent;
+	sock->on_fill(sock->arg, percent);
+}
+
 enum heard { HEARD_NOTHING, HEARD_ALL, HEARD_PART, CLOSED };
 
 /* Reads what there is, within ROUNDS. CLOSED: by a callback, and `sock` is gone. */
@@ -138,6 +162,8 @@ static enum heard read_news(struct nl_sock *sock)
 	for (; round < ROUNDS && !sock->is_closed; round++) {
 		int n = receive(sock);
 
+		if (n != -ENOBUFS && n != -EINTR)
+			tell_fill(sock, n == SLOTS);
 		if (n == -EAGAIN || n == -EINTR)
 			break;
 		heard = HEARD_ALL;
@@ -246,6 +272,7 @@ int nl_sock_open(struct loop *loop, const struct nl_sock_config *config, nl_msg_
 	sock->name = config->name;
 	sock->on_msg = on_msg;
 	sock->on_overrun = on_overrun;
+	sock->on_fill = config->on_fill;
 	sock->arg = arg;
 	sock->rcvbuf_bytes = config->rcvbuf_bytes;
 	sock->rcvbuf_max_bytes = config->rcvbuf_max_bytes;

@@ -32,6 +32,7 @@ struct box {
 	int last_error;
 	int errors[64]; /* verdicts of the first cookies */
 	unsigned overruns;
+	unsigned fills, fill_first, fill_last; /* percent */
 	unsigned news;
 	unsigned dumped;
 	unsigned done;
@@ -315,6 +316,17 @@ static void on_overrun(void *arg)
 	((struct box *)arg)->overruns++;
 }
 
+static void on_fill(void *arg, unsigned percent)
+{
+	struct box *box = arg;
+
+	if (!box->fills++) {
+		box->fill_first = percent;
+		assert_int_equal(box->news, 0); /* before the messages */
+	}
+	box->fill_last = percent;
+}
+
 static void open_sock(struct box *box, size_t rcvbuf_bytes, size_t max_bytes)
 {
 	static const unsigned groups[] = { RTNLGRP_IPV4_IFADDR };
@@ -327,6 +339,7 @@ static void open_sock(struct box *box, size_t rcvbuf_bytes, size_t max_bytes)
 		.rcvbuf_max_bytes = max_bytes,
 		.pause_ns = box->pause_ns,
 		.prio = LOOP_NORMAL,
+		.on_fill = on_fill,
 	};
 
 	assert_int_equal(nl_sock_open(box->loop, &config, on_news, on_overrun, box, &box->sock), 0);
@@ -426,6 +439,36 @@ static void sock_overrun_is_told_and_grows_the_buffer(void **state)
 	assert_true(rounds < 10);
 	assert_int_equal(box->news, 200);
 	assert_int_equal(nl_sock_overruns(box->sock), box->overruns);
+}
+
+static void sock_tells_how_full_it_is(void **state)
+{
+	struct box *box = *state;
+	int size = 0;
+	size_t filled = 0;
+
+	open_batch(box, 16384);
+	open_sock(box, 512 * 1024, 512 * 1024);
+	make_news(box, 20);
+	loop_turn(box->loop, SEC(1));
+	assert_int_equal(box->news, 20);
+	assert_int_equal(box->fills, 0); /* it keeps up */
+	box->news = 0;
+	make_news(box, 200);
+	loop_turn(box->loop, SEC(1));
+	assert_int_equal(box->news, 200);
+	assert_int_equal(box->overruns, 0);
+	assert_true(box->fills > 1);
+	assert_true(box->fill_first > 0 && box->fill_first < 100);
+	assert_int_equal(box->fill_last, 0);
+	/* Twice the news is twice as full. */
+	filled = box->fill_first;
+	box->fills = 0;
+	box->news = 0;
+	make_news(box, 400 - 64);
+	loop_turn(box->loop, SEC(1));
+	size = (int)box->fill_first;
+	assert_in_range(size, filled * 3 / 2, filled * 5 / 2 + 1);
 }
 
 static void sock_may_be_closed_by_its_news(void **state)
@@ -554,6 +597,7 @@ int main(void)
 		NL_TEST(sock_reads_first_news_at_once_and_a_stream_in_heaps),
 		NL_TEST(sock_takes_no_pause_from_a_flood),
 		NL_TEST(sock_overrun_is_told_and_grows_the_buffer),
+		NL_TEST(sock_tells_how_full_it_is),
 		NL_TEST(sock_may_be_closed_by_its_news),
 		NL_TEST(sock_refuses_an_unknown_group),
 		NL_TEST(dump_runs_in_slices_to_its_end),

@@ -37,6 +37,8 @@ enum {
 	ENTRY_OWN = 1 << 7,       /* forwarded by us in the reign that ended (sync/merge.c) */
 	ENTRY_YOUNG = 1 << 8,     /* not told yet, store_put_young() */
 	ENTRY_OWED = 1 << 9,      /* to go to our kernel still (sync/owed.c) */
+	ENTRY_OPENING = 1 << 10,  /* its beginning is not over (sync/shed.c) */
+	ENTRY_UNTOLD = 1 << 11,   /* new, and told to nobody yet (sync/outbox.c counts) */
 };
 
 /* 8 bytes of digest each: 8 KiB, and a table of a million differs by a thousand records or more. */

@@ -49,10 +49,12 @@ void apply_put(struct sync *s, mono_t now, struct store_entry *entry)
 void apply_delete(struct sync *s, const struct ct *key)
 {
 	/* A delete that cannot be queued leaves a copy that ages out of its hold; counted. */
-	if (s->ops->kernel_delete(s->arg, key, 0) < 0)
+	if (s->ops->kernel_delete(s->arg, key, 0) < 0) {
 		s->stats.inject_failed++;
-	else
+		s->stats.inject_delete_failed++;
+	} else {
 		s->in_flight++;
+	}
 }
 
 /* The session is over: out of the kernel, then out of the store. While too many requests wait for
@@ -159,6 +161,7 @@ static void on_refusal(struct sync *s, mono_t now, struct store_entry *entry, en
 	}
 	entry->attempts = 0;
 	s->stats.inject_failed++;
+	s->stats.inject_update_failed += op == CT_OP_UPDATE;
 	retry_later(s, mono_add(now, RETRY_NS), entry);
 }
 
@@ -171,6 +174,8 @@ void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie
 	switch (op) {
 	case CT_OP_DELETE:
 		s->stats.inject_deleted += error == 0;
+		s->stats.inject_failed += error && error != -ENOENT;
+		s->stats.inject_delete_failed += error && error != -ENOENT;
 		return;
 	case CT_OP_TIMEOUT:
 		return;
@@ -195,6 +200,7 @@ void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie
 		if (op == CT_OP_CREATE && error != -EEXIST)
 			entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
 		s->stats.inject_failed++;
+		s->stats.inject_update_failed += op == CT_OP_UPDATE;
 		s->is_dump_wanted = true;
 		return;
 	}

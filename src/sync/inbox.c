@@ -13,6 +13,7 @@ void inbox_begin(struct sync *s, mono_t now)
 	s->is_ready = false;
 	s->proven = 0;
 	s->proven_at = MONO_ZERO;
+	s->debt_heard = 0;
 	s->cursor = 0;
 	s->head_heard = 0;
 	s->want = SYNC_WANT_NOTHING;
@@ -91,6 +92,10 @@ static void prove(struct sync *s, mono_t now, const struct sync_data *head)
 	}
 	s->proven = head->head;
 	s->proven_at = now;
+	/* Equal with what it knows, which is not all there is. */
+	if (!s->debt_heard)
+		s->debt_since = now;
+	s->debt_heard = HAS(head, SYNC_DATA_DEBT) ? head->debt : 0;
 	s->knows_all = true;
 	s->reign.is_used = false;
 	s->ranges.in_vain = 0;
@@ -120,11 +125,17 @@ static void adopt(struct sync *s, mono_t now, const struct sync_data *head, bool
 	prove(s, now, head);
 }
 
+static uint64_t records_heard(const struct sync *s)
+{
+	return s->stats.created_heard + s->stats.updated_heard + s->stats.deleted_heard;
+}
+
 enum drop_reason inbox_on_data(struct sync *s, mono_t now, const struct sync_data *head,
 			       struct rbuf *records)
 {
 	bool is_at_head = HAS(head, SYNC_DATA_COUNT) && HAS(head, SYNC_DATA_DIGEST);
 	enum drop_reason reason;
+	uint64_t before;
 
 	if (head->head > STORE_VERSION_MAX || head->prev > head->head)
 		return DROP_RANGE;
@@ -158,7 +169,12 @@ enum drop_reason inbox_on_data(struct sync *s, mono_t now, const struct sync_dat
 	}
 	if (HAS(head, SYNC_DATA_END) && (head->end < head->prev || head->end > head->head))
 		return DROP_RANGE;
+	before = records_heard(s);
 	reason = take_records(s, now, head->prev, records);
+	if (HAS(head, SYNC_DATA_TO)) {
+		s->stats.bulk_frames_heard++;
+		s->stats.bulk_records_heard += records_heard(s) - before;
+	}
 	if (reason)
 		return reason;
 	if (HAS(head, SYNC_DATA_END) && head->end > s->cursor)
@@ -185,13 +201,20 @@ static void say_ack(struct sync *s, mono_t now)
 	struct wbuf *w;
 
 	if (s->want == SYNC_WANT_ALL && s->ranges.state == RANGES_KNOWN) {
-		if (!ranges_say_want(s))
+		if (!ranges_say_want(s)) {
+			s->stats.acks_failed++;
 			return;
+		}
+		s->stats.asks_sent++;
 		ack.want = SYNC_WANT_NOTHING;
 	}
 	w = s->ops->frame_begin(s->arg);
-	if (!w)
+	if (!w) {
+		s->stats.acks_failed++;
 		return;
+	}
+	s->stats.acks_sent++;
+	s->stats.asks_sent += ack.want != SYNC_WANT_NOTHING;
 	SET_HAS(&ack, SYNC_ACK_TERM);
 	SET_HAS(&ack, SYNC_ACK_CURSOR);
 	SET_HAS(&ack, SYNC_ACK_WANT);

@@ -90,6 +90,7 @@ enum drop_reason sync_on_message(struct sync *s, mono_t now, const char *from, u
 			return DROP_NONE;
 		if (!reason)
 			reason = outbox_on_ack(s, now, from, &ack);
+		*(reason ? &s->stats.acks_refused : &s->stats.acks_heard) += 1;
 	}
 	return drop_count(&s->stats.drops, reason);
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* A frame: u16 length of the records, the records, then the sync_data head to its end. */
-enum { RECORDS_LEN_BYTES = 2, HEAD_ROOM = 106, RECORD_ROOM = 10 + 1 + 3 };
+enum { RECORDS_LEN_BYTES = 2, HEAD_ROOM = 116, RECORD_ROOM = 10 + 1 + 3 };
 
 /* So many records a frame may pass by, so that a turn stays short. */
 enum { LEFT_OUT_PER_FRAME = 1024 };
@@ -27,6 +27,9 @@ static void put_head(struct sync *s, struct wbuf *w, uint64_t prev, uint64_t end
 		head.digest = store_digest(s->store);
 		SET_HAS(&head, SYNC_DATA_COUNT);
 		SET_HAS(&head, SYNC_DATA_DIGEST);
+		head.debt = shed_debt(s);
+		if (head.debt)
+			SET_HAS(&head, SYNC_DATA_DEBT);
 	}
 	if (end) {
 		head.end = end;
@@ -43,12 +46,17 @@ static void put_head(struct sync *s, struct wbuf *w, uint64_t prev, uint64_t end
 	codec_encode(&schema_sync_data, &head, UINT64_MAX, w);
 }
 
-static void count_said(struct sync *s, const struct store_entry *entry)
+static void count_said(struct sync *s, struct store_entry *entry, const struct sync_peer *to)
 {
-	if (entry->flags & ENTRY_TOMB)
+	bool is_untold = entry->flags & ENTRY_UNTOLD;
+
+	entry->flags &= (uint16_t)~ENTRY_UNTOLD;
+	if (to)
+		s->stats.bulk_records_sent++;
+	else if (entry->flags & ENTRY_TOMB)
 		s->stats.deleted_sent++;
 	else
-		s->stats.created_sent++;
+		*(is_untold ? &s->stats.created_sent : &s->stats.updated_sent) += 1;
 }
 
 static void put_record(const struct sync *s, struct wbuf *w, const struct store_entry *entry)
@@ -91,7 +99,7 @@ static bool say_frame(struct sync *s, mono_t now, struct store_cursor *cursor,
 		said = entry->node.version;
 		put_record(s, w, entry);
 		store_cursor_pass(cursor, entry);
-		count_said(s, entry);
+		count_said(s, entry, to);
 	}
 	if (length) {
 		struct wbuf at = wbuf_of(length, RECORDS_LEN_BYTES);
@@ -104,6 +112,7 @@ static bool say_frame(struct sync *s, mono_t now, struct store_cursor *cursor,
 	put_head(s, w, prev, left_out ? cursor->position : 0, !entry && s->is_complete, to);
 	s->ops->frame_end(s->arg, SYNC_TYPE_DATA);
 	s->stats.frames_sent++;
+	s->stats.bulk_frames_sent += to != NULL;
 	if (!to)
 		s->said_at = now;
 	return true;
@@ -253,7 +262,10 @@ enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
 		s->stats.resends++;
 		pace_on_lost(&p->pace);
 		rewind_peer(s, p, now, ack->cursor);
+	} else if (ack->want) {
+		s->stats.asks_ignored++; /* answered a moment ago */
 	}
+	s->stats.asks_heard += ack->want != SYNC_WANT_NOTHING;
 	return DROP_NONE;
 }
 
@@ -272,8 +284,11 @@ enum drop_reason outbox_on_want_ranges(struct sync *s, mono_t now, const char *f
 		return DROP_RANGE;
 	if (want->walk != p->range_walk)
 		return DROP_STALE_VERSION;
-	if (want->walk == p->walk && mono_sub(now, p->rewound_at) < ASK_NS)
+	s->stats.asks_heard++;
+	if (want->walk == p->walk && mono_sub(now, p->rewound_at) < ASK_NS) {
+		s->stats.asks_ignored++;
 		return DROP_NONE;
+	}
 	s->stats.walks_served += want->walk != p->walk;
 	p->walk = want->walk;
 	p->range_head = want->head;
@@ -338,6 +353,7 @@ static void say_group(struct sync *s, mono_t now, mono_t *wake)
 				sync_wake(wake, mono_add(now, MS(5)));
 				return;
 			}
+			s->stats.frames_at_once++;
 		}
 		s->pending_since = MONO_ZERO;
 	}
@@ -345,8 +361,12 @@ static void say_group(struct sync *s, mono_t now, mono_t *wake)
 		return;
 	/* At rest: the digest now and then; while something is not acknowledged, more often. */
 	due = mono_add(s->said_at, is_waiting(s) ? TAIL_NS : KEEPALIVE_NS);
-	if (mono_reached(now, due))
-		due = mono_add(now, say_frame(s, now, &s->group, NULL) ? TAIL_NS : MS(5));
+	if (mono_reached(now, due)) {
+		bool is_said = say_frame(s, now, &s->group, NULL);
+
+		s->stats.frames_on_timer += is_said;
+		due = mono_add(now, is_said ? TAIL_NS : MS(5));
+	}
 	sync_wake(wake, due);
 }
 

@@ -43,6 +43,7 @@ void owner_remove(struct sync *s, mono_t now, struct store_entry *entry)
 	closing_forget(entry);
 	owed_pay(s, entry);
 	store_remove(s->store, entry, next_version(s));
+	s->stats.store_deleted++;
 	outbox_mark(s, now);
 }
 
@@ -54,6 +55,7 @@ void owner_change(struct sync *s, mono_t now, struct store_entry *entry, const s
 	    store_put_record(s->store, &record, next_version(s), entry, &entry) < 0)
 		return;
 	s->stats.closing_waited--;
+	s->stats.store_updated++;
 	outbox_mark(s, now);
 }
 
@@ -65,20 +67,32 @@ static void note_silence(struct sync *s, const struct ct_seen *seen, struct stor
 		s->has_silent = true;
 }
 
+/* Forwarded by this kernel, now. */
+static void note_alive(struct sync *s, const struct ct_seen *seen, struct store_entry *entry)
+{
+	entry->flags |= ENTRY_IN_KERNEL | ENTRY_TOUCHED;
+	owed_pay(s, entry);
+	entry->stamp = s->stamp;
+	note_silence(s, seen, entry);
+}
+
+static void count_refused(struct sync *s, mono_t now, int error)
+{
+	s->stats.table_full++;
+	if (error == -ENOSPC)
+		pressure_on_refused(&s->pressure, now);
+}
+
 static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct store_entry *entry)
 {
 	struct ct old, merged;
 	const struct ct *known = &seen->ct;
 	struct store_record record;
-	uint16_t flags = ENTRY_IN_KERNEL | ENTRY_TOUCHED;
 	bool is_new = !entry || (entry->flags & ENTRY_TOMB), is_young;
 	int error;
 
 	if (entry && !(entry->flags & ENTRY_TOMB)) {
-		entry->flags |= flags;
-		owed_pay(s, entry);
-		entry->stamp = s->stamp;
-		note_silence(s, seen, entry);
+		note_alive(s, seen, entry);
 		store_read(s->store, entry, &old);
 		merged = old;
 		ct_merge(&merged, seen);
@@ -118,11 +132,14 @@ static void keep(struct sync *s, mono_t now, const struct ct_seen *seen, struct 
 	else if (!error)
 		error = store_put_record(s->store, &record, next_version(s), entry, &entry);
 	if (error) {
-		s->stats.table_full++;
+		count_refused(s, now, error);
 		return;
 	}
-	entry->flags |= flags;
-	if (is_new && seen->news == CT_NEWS_DUMP)
+	*(is_new ? &s->stats.store_created : &s->stats.store_updated) += 1;
+	entry->flags |= ENTRY_IN_KERNEL | ENTRY_TOUCHED | (is_new ? ENTRY_UNTOLD : 0);
+	shed_note_opening(entry, known);
+	/* What was shed had spoken. */
+	if (is_new && seen->news == CT_NEWS_DUMP && !pressure_is_owed(&s->pressure))
 		entry->flags |= ENTRY_SILENT;
 	note_silence(s, seen, entry);
 	entry->stamp = s->stamp;
@@ -202,6 +219,7 @@ static void adopt_copy(struct sync *s, mono_t now, const struct ct_seen *seen)
 void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 {
 	struct store_entry *entry = store_find(s->store, &seen->ct);
+	uint16_t flags = entry ? entry->flags : 0;
 
 	if (seen->news == CT_NEWS_DESTROY) {
 		/* Should the role be lost before the fence: it is to be put back here. */
@@ -234,7 +252,10 @@ void owner_on_seen(struct sync *s, mono_t now, const struct ct_seen *seen)
 	}
 	if (entry)
 		on_alive(s, now, entry);
-	keep(s, now, seen, entry);
+	if (!shed_event(s, now, seen, entry, flags))
+		keep(s, now, seen, entry);
+	else if (entry && !(flags & ENTRY_TOMB))
+		note_alive(s, seen, entry);
 }
 
 /* What the dump did not show has ended while nobody listened; the fence asks the kernel once more. */
@@ -303,6 +324,7 @@ void owner_dump(struct sync *s, mono_t now, mono_t *wake)
 	if (!s->is_dump_wanted || s->is_dumping || s->in_flight || s->owed_count || s->is_walking)
 		return;
 	audit_begin(s, now);
+	pressure_on_dump_begun(&s->pressure);
 	s->is_dump_wanted = false;
 	s->is_dumping = true;
 	s->dump_stamp = ++s->stamp;
@@ -319,6 +341,7 @@ void owner_step(struct sync *s, mono_t now, mono_t *wake)
 	owed_step(s, now, wake);
 	if (s->is_sweeping && !s->owed_count)
 		sweep(s, wake, now);
+	shed_step(s, now, wake);
 	owner_dump(s, now, wake);
 	renew_due(s, now, wake);
 	closing_step(s, now, wake);

@@ -131,6 +131,7 @@ static void an_overrun_is_repaired_by_one_dump(void **state)
 {
 	struct box *box = box_new(true, true);
 	struct ct gone = session(1), unseen = session(2);
+	struct sync_state lost;
 	uint64_t dumps;
 
 	(void)state;
@@ -140,7 +141,11 @@ static void an_overrun_is_repaired_by_one_dump(void **state)
 	kernel_add(&box->a, &unseen);
 	dumps = side_stats(&box->a).dumps;
 	sync_on_overrun(box->a.sync, box->now);
+	sync_describe(box->a.sync, box->now, &lost);
+	assert_int_equal(lost.debt, 1); /* and equality is not claimed meanwhile */
 	box_run(box, MS(100));
+	sync_describe(box->a.sync, box->now, &lost);
+	assert_int_equal(lost.debt, 0);
 	assert_int_equal(side_stats(&box->a).dumps, dumps + 1);
 	assert_false(side_has(&box->b, 1));
 	assert_true(side_has(&box->b, 2));

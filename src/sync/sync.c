@@ -72,8 +72,10 @@ void sync_on_role(struct sync *s, mono_t now, enum sync_role role, const char *p
 	if (old == SYNC_SECONDARY)
 		merge_note_followed(s);
 	merge_restart(s, now);
-	if (role != old)
+	if (role != old) {
 		s->audit.last.at = MONO_ZERO;
+		pressure_reset(&s->pressure);
+	}
 	if (role != SYNC_PRIMARY) {
 		closing_discard(s);
 		young_discard(s);
@@ -208,6 +210,7 @@ void sync_on_dump_done(struct sync *s, mono_t now, int error)
 	/* A walk or another role has begun since: what the dump marked means nothing there. */
 	if (s->dump_stamp != s->stamp)
 		return;
+	pressure_on_dump_done(&s->pressure, s->dump_began, now);
 	switch (s->role) {
 	case SYNC_PRIMARY:
 		/* Whoever is equal hears it at once and needs no walk. */
@@ -237,9 +240,15 @@ void sync_check_kernel(struct sync *s)
 
 void sync_on_overrun(struct sync *s, mono_t now)
 {
-	(void)now;
 	if (s->config.is_enabled && s->role != SYNC_IDLE)
 		s->is_dump_wanted = true;
+	if (s->config.is_enabled && s->role == SYNC_PRIMARY)
+		pressure_on_lost(&s->pressure, now);
+}
+
+void sync_on_fill(struct sync *s, unsigned percent)
+{
+	pressure_on_fill(&s->pressure, percent);
 }
 
 void sync_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie, int error)
@@ -324,19 +333,26 @@ void sync_describe(const struct sync *s, mono_t now, struct sync_state *v)
 	v->in_flight = s->in_flight;
 	v->owed = s->owed_count;
 	v->audit = s->audit.last;
+	v->pressure = s->pressure;
+	v->is_table_full = s->role == SYNC_PRIMARY && shed_table_is_full(s);
 	v->stats = s->stats;
 	if (s->role == SYNC_PRIMARY) {
 		v->unacknowledged = v->head - outbox_acked_by_all(s);
+		v->debt = shed_debt(s);
 		/* Versions are counted; what changed twice differs once. */
 		v->differing = v->unacknowledged < v->sessions + v->tombs ?
 				       v->unacknowledged : v->sessions + v->tombs;
+		v->differing += v->debt;
 		if (s->age_count && v->unacknowledged)
 			v->oldest_unacked_ns = mono_sub(now, s->ages[s->age_head].at);
 		view_peers(s, v);
+		if (v->debt)
+			v->proven_at = mono_min(v->proven_at, s->pressure.owed_since);
 	} else if (s->role == SYNC_SECONDARY) {
 		v->unacknowledged = s->head_heard > s->cursor ? s->head_heard - s->cursor : 0;
-		v->differing = v->unacknowledged + s->in_flight + s->retry.count +
-			       s->owed_count;
-		v->proven_at = s->proven_at;
+		v->debt = s->debt_heard;
+		v->differing = v->unacknowledged + s->in_flight + s->retry.count + s->owed_count +
+			       v->debt;
+		v->proven_at = v->debt ? mono_min(s->proven_at, s->debt_since) : s->proven_at;
 	}
 }

@@ -31,6 +31,7 @@
 #include "ct/ct.h"
 #include "record/store.h"
 #include "schema.h"
+#include "sync/pressure.h"
 #include "wire/limits.h"
 
 enum sync_role { SYNC_IDLE, SYNC_SECONDARY, SYNC_PRIMARY };
@@ -85,10 +86,18 @@ struct sync_config {
 };
 
 struct sync_stats {
-	uint64_t created_sent, updated_sent, deleted_sent;
+	/* The owner's store; refused: table_full. */
+	uint64_t store_created, store_updated, store_deleted;
+	uint64_t created_sent, updated_sent, deleted_sent; /* on the group stream */
 	uint64_t created_heard, updated_heard, deleted_heard;
 	uint64_t inject_created, inject_updated, inject_deleted, inject_failed, inject_retried;
+	uint64_t inject_update_failed, inject_delete_failed; /* of inject_failed */
 	uint64_t inject_cleared; /* entries in the way of a copy */
+	uint64_t frames_at_once, frames_on_timer; /* to all: changes; digests at rest */
+	uint64_t acks_sent, acks_failed, acks_heard, acks_refused;
+	uint64_t asks_sent, asks_heard, asks_ignored; /* for a gap, a walk, digests */
+	/* Frames to one member that catches up. */
+	uint64_t bulk_frames_sent, bulk_records_sent, bulk_frames_heard, bulk_records_heard;
 	uint64_t frames_sent, frames_heard, resends, walks_served, walks_taken, gaps;
 	uint64_t died_young;     /* kept back by session-pickup-delay, and never told */
 	uint64_t closing_waited; /* states of closing connections that another one followed */
@@ -131,7 +140,10 @@ struct sync_state {
 	uint64_t unacknowledged;    /* changes not acknowledged by every peer */
 	int64_t oldest_unacked_ns;  /* age of the oldest of them; 0: none */
 	mono_t proven_at;           /* when equality was last proven; zero: never in this term */
-	uint64_t differing;         /* known now: unacknowledged, or not in our kernel */
+	uint64_t differing;         /* known now: unacknowledged, not in our kernel, or debt */
+	uint64_t debt;              /* about so many, because news was shed, refused or lost */
+	struct pressure pressure;   /* of a primary */
+	bool is_table_full;
 	unsigned in_flight;         /* kernel requests */
 	size_t owed;                /* sessions in the store that our kernel is still to get */
 	struct sync_audit audit;    /* the last one */
@@ -163,6 +175,8 @@ void sync_on_members(struct sync *sync, mono_t now, const char (*serials)[17], u
 /* Kernel news (capture or dump). */
 void sync_on_seen(struct sync *sync, mono_t now, const struct ct_seen *seen);
 void sync_on_dump_done(struct sync *sync, mono_t now, int error);
+/* The socket of kernel news is so full (pressure.h): tells the owner what to leave out. */
+void sync_on_fill(struct sync *sync, unsigned percent);
 /* Events were lost: repair by one dump. */
 void sync_on_overrun(struct sync *sync, mono_t now);
 /* Compares the kernel's table with the store as soon as possible. */

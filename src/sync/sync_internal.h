@@ -2,6 +2,7 @@
 #ifndef FK_SYNC_SYNC_INTERNAL_H
 #define FK_SYNC_SYNC_INTERNAL_H
 
+#include "sync/pressure.h"
 #include "sync/sync.h"
 
 enum {
@@ -81,6 +82,7 @@ struct sync_peer {
 	bool has_ranges;                /* its walk leaves out the others, up to range_head */
 	uint8_t ranges[STORE_RANGES / 8];
 	uint64_t asked_walk, range_walk, range_head;
+	struct pressure_lag lag;
 };
 
 /* Of the walk we are in: what differs. */
@@ -119,6 +121,7 @@ struct sync {
 
 	/* owner */
 	struct closing *closing;
+	struct pressure pressure;
 	struct hashq fence;
 	struct hashq renewals;    /* GRE that was alive at its last renewal */
 	mono_t settled_at;        /* until then deletes are parked */
@@ -167,6 +170,8 @@ struct sync {
 	bool is_ready;            /* and our kernel has had it all, as we have told */
 	uint64_t proven;
 	mono_t proven_at;
+	uint64_t debt_heard;      /* what the primary has shed and not made good yet ... */
+	mono_t debt_since;        /* ... since then */
 
 	/* merge */
 	struct {
@@ -217,6 +222,17 @@ bool young_waits(const struct sync *s, const struct ct *ct, const struct store_e
 void young_discard(struct sync *s);
 void young_on_dump_done(struct sync *s);
 void young_step(struct sync *s, mono_t now, mono_t *wake);
+
+/* shed.c */
+/* True: left out under pressure. `flags`: the entry's, as they were before this event. */
+bool shed_event(struct sync *s, mono_t now, const struct ct_seen *seen,
+		const struct store_entry *entry, uint16_t flags);
+/* Told as `ct`: is it still opening? */
+void shed_note_opening(struct store_entry *entry, const struct ct *ct);
+void shed_step(struct sync *s, mono_t now, mono_t *wake);
+/* So many sessions at most differ from what is told, because their news was shed or refused. */
+uint64_t shed_debt(const struct sync *s);
+bool shed_table_is_full(const struct sync *s);
 
 /* audit.c */
 void audit_due(struct sync *s, mono_t now, mono_t *wake);

@@ -85,6 +85,8 @@ static struct wbuf *op_frame_begin(void *arg)
 {
 	struct side *side = arg;
 
+	if (side->has_no_link)
+		return NULL;
 	side->payload = wbuf_of(side->bytes, sizeof(side->bytes));
 	return &side->payload;
 }
@@ -208,9 +210,10 @@ const struct sync_ops sync_lab_ops = {
 	.on_ready = op_ready,
 };
 
-static void side_open(struct box *box, struct side *side, const char *serial, bool is_enabled)
+static void side_open(struct box *box, struct side *side, const char *serial, bool is_enabled,
+		      size_t max_sessions)
 {
-	struct sync_config config = { .is_enabled = is_enabled, .max_sessions = KERNEL_MAX,
+	struct sync_config config = { .is_enabled = is_enabled, .max_sessions = max_sessions,
 				      .has_group_hash = true, .keys = { .digest = { 1 } },
 				      .fence_ns = MS(20) };
 
@@ -350,18 +353,28 @@ void box_join(struct box *box)
 	sync_on_role(box->b.sync, box->now, SYNC_SECONDARY, "FKA", TERM);
 }
 
-struct box *box_new(bool is_enabled, bool with_b)
+static struct box *make(bool is_enabled, bool with_b, size_t max_sessions)
 {
 	struct box *box = calloc(1, sizeof(*box));
 
 	box->now = (mono_t){ SEC(100) };
-	side_open(box, &box->a, "FKA", is_enabled);
-	side_open(box, &box->b, "FKB", is_enabled);
+	side_open(box, &box->a, "FKA", is_enabled, max_sessions);
+	side_open(box, &box->b, "FKB", is_enabled, max_sessions);
 	sync_on_role(box->a.sync, box->now, SYNC_PRIMARY, "FKA", TERM);
 	if (with_b)
 		box_join(box);
 	box_run(box, MS(300));
 	return box;
+}
+
+struct box *box_new(bool is_enabled, bool with_b)
+{
+	return make(is_enabled, with_b, KERNEL_MAX);
+}
+
+struct box *box_new_of(size_t max_sessions)
+{
+	return make(true, true, max_sessions);
 }
 
 void box_free(struct box *box)

@@ -34,6 +34,7 @@ struct side {
 	bool is_full;          /* creates answer ENOMEM */
 	bool is_busy;          /* its kernel takes no copies now */
 	uint16_t last_put;     /* port of the last one it took */
+	bool has_no_link;      /* it cannot say anything */
 	bool is_dump_due;
 	bool has_copies_only;  /* nobody has spoken on what is in its kernel */
 	int has_error;         /* what kernel_has() answers instead of looking */
@@ -63,6 +64,8 @@ struct box {
 /* A is primary of TERM and complete; B follows where `with_b`. 300 ms have passed. */
 struct box *box_new(bool is_enabled, bool with_b);
 void box_free(struct box *box);
+/* The same with stores that hold so many sessions. */
+struct box *box_new_of(size_t max_sessions);
 /* The two know each other from now on, and B follows A. */
 void box_join(struct box *box);
 /* Time goes on in steps of a millisecond: both step, frames arrive, the kernels answer. */

@@ -57,7 +57,7 @@ tell "B goes on"
 at=$(date +%s%3N)
 thaw_gw B
 claim_equal "$at"
-said=$(since "$before_a" A sync.created) ranges=$(since "$before_b" B ranges)
+said=$(since "$before_a" A bulk.records_sent) ranges=$(since "$before_b" B ranges)
 measure "told after a standstill, of $(sync_count A .stored) sessions" "$said, in $ranges of 1024 ranges"
 claim "B counts the ranges that differed" test "$ranges" -gt 0
 claim "and walked once" test "$(since "$before_b" B walks)" = 1
@@ -74,7 +74,7 @@ claim "B is a member all the time" primary_is A
 at=$(date +%s%3N)
 mend_all B
 claim_equal "$at"
-said=$(since "$look" A sync.created)
+said=$(since "$look" A bulk.records_sent)
 measure "told after a cut, of $(sync_count A .stored) sessions" "$said"
 claim "B counts the gap" test "$(since "$before_b" B gaps)" -gt 0
 claim "the ends it missed were kept for it: no walk" test "$(since "$before_b" B walks)" = 0
@@ -88,7 +88,7 @@ need "A knows that it has gone" eventually 5 knows_no_member
 start_gw B
 need "B joins" eventually 15 primary_is A
 claim "proven equal" eventually 15 is_proven
-claim "and was told everything: $(since "$before_a" A sync.created)" test "$(since "$before_a" A sync.created)" -ge $COUNT
+claim "and was told everything: $(since "$before_a" A bulk.records_sent)" test "$(since "$before_a" A bulk.records_sent)" -ge $COUNT
 tell "SIGKILL to A"
 kill_gw A
 need "B is primary" eventually 5 says_primary B B

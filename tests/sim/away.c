@@ -59,7 +59,9 @@ static void expect_a_part(struct sim *sim, const struct node *p, const struct no
 			  const struct sync_stats *before, const struct sync_stats *before_a)
 {
 	struct sync_stats now = stats_of(p), now_a = stats_of(a);
-	uint64_t said = now.created_sent - before->created_sent;
+	uint64_t said = now.created_sent - before->created_sent + now.updated_sent -
+			before->updated_sent + now.bulk_records_sent -
+			before->bulk_records_sent;
 	uint64_t ranges = now_a.ranges_differing - before_a->ranges_differing;
 
 	sim_trace(sim, "%llu records said for %u that changed and %u that ended, of %zu; %llu ranges, %llu walks",

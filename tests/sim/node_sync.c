@@ -488,6 +488,13 @@ void node_sync_thaw(struct node *node)
 	ns->verdict_count = 0;
 }
 
+/* How full its event socket is; a frozen daemon is told when it reads on, which is the same. */
+void node_sync_fill(struct node *node, unsigned percent)
+{
+	if (node->sync && node->sync->sync)
+		sync_on_fill(node->sync->sync, percent);
+}
+
 /* The daemon hears what its kernel did, or loses it. */
 static void hear(struct sim *sim, struct node *n, unsigned key, const struct ct_seen *seen)
 {
@@ -503,7 +510,9 @@ static void hear(struct sim *sim, struct node *n, unsigned key, const struct ct_
 		fake_keep_event(&n->sync->kernel, seen);
 		return;
 	}
-	if (rng_chance(&n->rng, 2)) {
+	if (rng_chance(&n->rng, sim->press))
+		node_sync_fill(n, (unsigned)rng_below(&n->rng, 101));
+	if (!sim->never_overruns && rng_chance(&n->rng, 2)) {
 		sync_on_overrun(n->sync->sync, node_clock(n));
 	} else {
 		sync_on_seen(n->sync->sync, node_clock(n), seen);
@@ -527,6 +536,8 @@ void sim_session(struct node *node, unsigned key, enum ct_news news)
 
 void sim_traffic(struct sim *sim)
 {
+	bool is_last = sim->now >= sim->faults_until + SEC(2);
+
 	for (unsigned i = 0; i < sim->count; i++) {
 		struct node *n = &sim->nodes[i];
 		unsigned key = (unsigned)rng_below(&sim->rng, SIM_TRAFFIC_KEYS);
@@ -534,13 +545,17 @@ void sim_traffic(struct sim *sim)
 
 		if (!node_has_lease(n))
 			continue;
-		if (sim->generation + 1 == SIM_GENERATIONS)
-			return;
+		if (sim->generation + 1 == SIM_GENERATIONS) {
+			is_last = true;
+			break;
+		}
 		next_generation(sim, n);
 		fake_traffic(&n->sync->kernel, key, sim->generation, &seen);
 		hear(sim, n, key, &seen);
 	}
-	if (sim->now < sim->faults_until + SEC(2))
+	for (unsigned i = 0; is_last && i < sim->count; i++)
+		node_sync_fill(&sim->nodes[i], 0);
+	if (!is_last)
 		sim_post(sim, sim->now + rng_between(&sim->rng, MS(1), 2 * sim->traffic_mean_ns),
 			 EVENT_TRAFFIC, 0, 0, NULL);
 }

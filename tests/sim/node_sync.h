@@ -48,6 +48,7 @@ void node_sync_on_claim(struct node *node, uint64_t id);
 void sim_session(struct node *node, unsigned key, enum ct_news news);
 /* Random traffic through every kernel that forwards. */
 void sim_traffic(struct sim *sim);
+void node_sync_fill(struct node *node, unsigned percent);
 void dump_sync(const struct node *node, FILE *out);
 /* I4a: in a calm cluster all tables are equal. */
 void check_equal(struct sim *sim);

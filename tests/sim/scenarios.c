@@ -467,6 +467,44 @@ static bool sessions_survive_the_primary(struct sim *sim)
 	return !sim->has_failed;
 }
 
+static struct sync_state state_of(const struct node *n)
+{
+	struct sync_state state;
+
+	sync_describe(n->sync->sync, node_clock(n), &state);
+	return state;
+}
+
+static bool shed_under_pressure_ends_equal(struct sim *sim)
+{
+	struct sync_state before, after;
+	struct node *p;
+
+	sim->never_overruns = true;
+	p = begin_with_traffic(sim, SEC(8));
+	before = state_of(p);
+	node_sync_fill(p, 60);
+	sim_run_for(sim, SEC(1));
+	after = state_of(p);
+	EXPECT(after.pressure.shed_refreshes > 20);
+	EXPECT(after.pressure.shed_new == 0);
+	EXPECT(after.stats.deleted_sent > before.stats.deleted_sent);
+	EXPECT(after.differing > 0);
+	before = after;
+	node_sync_fill(p, 90);
+	sim_run_for(sim, SEC(1));
+	after = state_of(p);
+	EXPECT(after.pressure.shed_new > 20);
+	EXPECT(after.stats.deleted_sent > before.stats.deleted_sent);
+	EXPECT(after.pressure.dumps == 0);
+	node_sync_fill(p, 10);
+	sim_run_for(sim, SEC(4));
+	EXPECT(state_of(p).pressure.dumps == 1);
+	EXPECT(state_of(p).differing == 0);
+	check_equal(sim);
+	return !sim->has_failed;
+}
+
 /* What a kernel has of a session: 0 nothing, else the generation of its last change. */
 static uint32_t generation_in(const struct node *n, unsigned key)
 {
@@ -556,6 +594,7 @@ const struct scenario scenarios[] = {
 	{ "sessions_survive_the_primary", sessions_survive_the_primary, 3 },
 	{ "secondary_stands_still_for_an_hour", secondary_stands_still_for_an_hour, 3 },
 	{ "sync_is_cut_for_an_hour", sync_is_cut_for_an_hour, 3 },
+	{ "shed_under_pressure_ends_equal", shed_under_pressure_ends_equal, 3 },
 	{ "split_brain_merges_into_the_old_primary", split_brain_merges_into_the_old_primary, 2 },
 	{ "split_brain_merges_into_the_new_primary", split_brain_merges_into_the_new_primary, 2 },
 };

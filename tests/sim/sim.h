@@ -152,6 +152,8 @@ struct sim {
 	int64_t faults_until, fault_mean_ns;
 	int64_t traffic_mean_ns;
 	unsigned max_sessions;  /* of every store */
+	bool never_overruns;
+	unsigned press;         /* per mille of events before which the socket's fill changes */
 	uint64_t origins[SIM_GENERATIONS]; /* term and node in whose kernel a change happened */
 	uint32_t generation;    /* of the newest change of any session */
 	bool is_single_fault;   /* no cut is full: I1 holds without exception */
