@@ -330,13 +330,18 @@ struct store_entry *store_find_record(const struct store *store, const struct st
 
 void store_fetch_bucket(const struct store *store, const struct store_record *r)
 {
-	__builtin_prefetch(&store->buckets[r->hash & (store->bucket_count - 1)]);
+	size_t bucket = bucket_of(store, r->hash);
+
+	__builtin_prefetch(&store->hints[bucket], 1);
+	__builtin_prefetch(&store->buckets[bucket], 1);
 }
 
 void store_fetch_entry(const struct store *store, const struct store_record *r)
 {
-	/* A prefetch of NULL or of what is gone does no harm. */
-	__builtin_prefetch(store->buckets[r->hash & (store->bucket_count - 1)]);
+	const struct store_entry *entry = chain_of(store, r->hash);
+
+	if (entry)
+		__builtin_prefetch(entry);
 }
 
 bool store_record_differs(const struct store_entry *entry, const struct store_record *record)
