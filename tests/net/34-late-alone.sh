@@ -28,7 +28,9 @@ tell "A loses its power; B has $(stored B) of $COUNT sessions"
 gw_gone A
 claim "B is primary, being alone" eventually 3 primary_is B
 claim "it has not got everything" not stored_all B
-some=$(made B)
+some=$(stored B)
+made_some() { (($(made B) >= some)); }
 claim "what it has it keeps ($some)" test "$some" -gt 0
+claim "and its kernel gets all of it" eventually 5 made_some
 claim "clients are served" eventually 3 reaches
 finish
