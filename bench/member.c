@@ -127,6 +127,12 @@ static void op_alone(void *arg, bool is_alone)
 	(void)arg, (void)is_alone;
 }
 
+static void op_full(void *arg, bool is_full)
+{
+	(void)arg;
+	(void)is_full;
+}
+
 static void op_ready(void *arg, uint64_t term, bool is_ready)
 {
 	(void)term;
@@ -145,6 +151,7 @@ static const struct sync_ops doors = {
 	.start_dump = op_start_dump,
 	.on_alone = op_alone,
 	.on_ready = op_ready,
+	.on_full = op_full,
 };
 
 /* ---- a member ------------------------------------------------------------------------ */

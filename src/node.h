@@ -74,6 +74,7 @@ struct node {
 	struct filter_config filter;
 	struct local_addrs *locals;
 	uint64_t filtered[FILTER_VERDICT_COUNT];
+	mono_t full_said_at;       /* the log does not repeat it all the time; zero: it has room */
 	struct neigh_sync *neigh;
 };
 

@@ -178,6 +178,25 @@ static void op_ready(void *arg, uint64_t term, bool is_ready)
 		 (unsigned long long)term);
 }
 
+/* A table that is full for long is said once a minute, however often it comes and goes. */
+static void op_full(void *arg, bool is_full)
+{
+	struct node *node = arg;
+	mono_t now = loop_now(node->loop);
+
+	if (is_full && (mono_is_zero(node->full_said_at) ||
+			mono_sub(now, node->full_said_at) >= SEC(60))) {
+		log_warnx("sync", "this kernel's conntrack table is full (nf_conntrack_max %lld): "
+			  "sessions of the primary cannot be copied",
+			  (long long)ct_max());
+		node->full_said_at = now;
+	}
+	if (!is_full && !mono_is_zero(node->full_said_at)) {
+		log_info("sync", "the kernel's conntrack table has room again");
+		node->full_said_at = MONO_ZERO;
+	}
+}
+
 static const struct sync_ops sync_doors = {
 	.frame_begin = op_frame_begin,
 	.frame_end = op_frame_end,
@@ -191,6 +210,7 @@ static const struct sync_ops sync_doors = {
 	.start_dump = op_start_dump,
 	.on_alone = op_alone,
 	.on_ready = op_ready,
+	.on_full = op_full,
 };
 
 static void on_seen(void *arg, const struct ct_seen *seen)

@@ -258,6 +258,7 @@ static void view_counts(const struct sync_state *s, struct sync_view *v)
 	v->kernel_more = s->audit.more;
 	v->kernel_differs = s->audit.differs;
 	v->kernel_checks = n->audits;
+	v->refused_full = n->refused_full;
 	v->kernel_repairs = n->audit_lacks + n->audit_more + n->audit_differs;
 }
 
@@ -385,6 +386,8 @@ static void view_kernel(const struct node *node, struct sync_view *v)
 	v->deleted = inject.deleted;
 	v->timeouts = inject.timeouts;
 	v->inject_failed = inject.failed;
+	if (v->is_kernel_full && ct_max() > 0)
+		v->kernel_max = (uint64_t)ct_max();
 }
 
 static void get_sync(void *arg, struct sync_view *v)
@@ -412,8 +415,10 @@ static void get_sync(void *arg, struct sync_view *v)
 	v->proven_ms = since_ms(now, s.proven_at);
 	v->waiting = s.owed;
 	v->kernel_ms = since_ms(now, s.audit.at);
+	v->lacking = s.lacking;
+	v->is_kernel_full = s.is_kernel_full;
 	/* Not known is not equal: nobody to compare with, or never proven in this term. */
-	v->differing = v->proven_ms < 0 ? -1 : (int64_t)s.differing;
+	v->differing = v->proven_ms < 0 && !s.lacking ? -1 : (int64_t)s.differing;
 	view_counts(&s, v);
 	view_pressure(&s, &v->pressure);
 	view_talk(node, &s.stats, &v->talk);
@@ -440,6 +445,7 @@ static void get_sync(void *arg, struct sync_view *v)
 		m->waiting = s.peers[i].owed;
 		m->is_walking = !s.peers[i].is_joined;
 		m->ack_ms = since_ms(now, s.peers[i].heard_at);
+		m->lacking = s.peers[i].lacking;
 	}
 }
 

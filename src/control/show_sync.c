@@ -67,6 +67,13 @@ static void show_equality(struct render *r, const struct sync_view *v)
 	       V_NUMBER("kernel_differs", v->kernel_differs),
 	       V_NUMBER("kernel_checks", v->kernel_checks),
 	       V_NUMBER("kernel_repairs", v->kernel_repairs));
+	RENDER(r,
+	       v->is_kernel_full ? "kernel table is full (nf_conntrack_max {kernel_max}): {lacking} sessions are "
+				   "not in it, {refused} attempts were refused\n"
+	       : v->lacking	 ? "not in the kernel of a member: {lacking} sessions\n"
+				 : "",
+	       V_FLAG("kernel_full", v->is_kernel_full), V_NUMBER("kernel_max", v->kernel_max),
+	       V_NUMBER("lacking", v->lacking), V_NUMBER("refused", v->refused_full));
 	RENDER(r, "stored sessions: {stored}, version: {head}\n", V_NUMBER("stored", v->stored),
 	       V_NUMBER("head", v->head));
 	RENDER(r,
@@ -105,7 +112,9 @@ static void show_members(struct render *r, const struct sync_view *v)
 
 		render_object(r, NULL);
 		RENDER(r,
-		       m->ack_ms < 0 ? "member {serial}: {state}, cursor={cursor}, no "
+		       m->lacking    ? "member {serial}: {state}, but {lacking} not in its kernel, "
+				       "cursor={cursor}, acknowledged {ack_ms} ms ago\n"
+		       : m->ack_ms < 0 ? "member {serial}: {state}, cursor={cursor}, no "
 				       "acknowledgement yet\n"
 				     : "member {serial}: {state}, cursor={cursor}, acknowledged "
 				       "{ack_ms} ms ago\n",
@@ -115,7 +124,8 @@ static void show_members(struct render *r, const struct sync_view *v)
 					: m->waiting    ? "filling its kernel"
 							: "not proven equal"),
 		       V_FLAG("ready", m->is_ready), V_FLAG("walking", m->is_walking),
-		       V_NUMBER("waiting", m->waiting), V_NUMBER("cursor", m->cursor), V_KNOWN("ack_ms", m->ack_ms));
+		       V_NUMBER("waiting", m->waiting), V_NUMBER("lacking", m->lacking),
+		       V_NUMBER("cursor", m->cursor), V_KNOWN("ack_ms", m->ack_ms));
 		render_close(r);
 	}
 	render_close(r);

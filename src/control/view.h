@@ -133,6 +133,7 @@ struct sync_member_view {
 	bool is_ready;   /* proven equal, and its kernel has it all */
 	uint64_t waiting; /* sessions its kernel is still to get */
 	bool is_walking; /* being told everything from the beginning */
+	uint64_t lacking; /* sessions that its kernel does not have */
 	int64_t ack_ms;  /* since its last acknowledgement; -1: none yet */
 };
 
@@ -214,6 +215,10 @@ struct sync_view {
 	int64_t kernel_ms; /* since this kernel's table was compared with the store; -1: not yet */
 	uint64_t kernel_seen, kernel_lacks, kernel_more, kernel_differs; /* what was found then */
 	uint64_t kernel_checks, kernel_repairs;
+	bool is_kernel_full;     /* sessions cannot be copied, because there are nf_conntrack_max */
+	uint64_t kernel_max;
+	uint64_t lacking;        /* not in the kernel of a member; part of differing */
+	uint64_t refused_full;   /* creates refused because the table was full */
 };
 
 /* One session of `get system session list` and `diagnose sys session list`. */

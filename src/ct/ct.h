@@ -23,10 +23,11 @@
 
 #include <linux/netfilter/nf_conntrack_common.h>
 
-/* IPS_* bits that mean the same on another member. */
+/* IPS_* bits that mean the same on another member. Not the NAT_DONE ones: each kernel has met the chains it has
+ * met, and a copy of an untranslated session none. */
 #define CT_STATUS_CARRIED                                                                          \
 	(IPS_EXPECTED | IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | IPS_SRC_NAT | IPS_DST_NAT | \
-	 IPS_SEQ_ADJUST | IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE)
+	 IPS_SEQ_ADJUST)
 
 /* Hold timeout of a copy, seconds: longer than any outage of a daemon that matters (one day). */
 #define CT_HOLD_S 86399
@@ -85,6 +86,8 @@ void ct_dump_cancel(struct ct_dump *dump);
 void ct_dump_pause(struct ct_dump *dump, bool is_paused);
 /* Entries in the kernel's table of this namespace, or negative errno. */
 int64_t ct_count(void);
+/* How many it may have (nf_conntrack_max, of the whole host; 0: no limit), or negative errno. */
+int64_t ct_max(void);
 /* One session as the kernel has it now (`key`: key fields); 0, -ENOENT. Synchronous. */
 int ct_get(uint32_t copy_bit, const struct ct *key, struct ct_seen *ret_seen);
 

@@ -126,6 +126,8 @@ static void capture_start_anew(void *arg)
 	int r;
 
 	capture->stats.overruns++;
+	log_warnx("ct", "events were lost (%llu times so far): the kernel's table is read instead",
+		  (unsigned long long)capture->stats.overruns);
 	if (capture->rcvbuf_bytes < RCVBUF_MAX_BYTES)
 		capture->rcvbuf_bytes *= 2;
 	r = capture_listen(capture, &capture->sock);

@@ -151,17 +151,29 @@ static int64_t count_by_request(void)
 
 /* A request waits for nfnetlink's mutex, which `conntrack -F` holds for seconds. The sysctl takes
  * no lock; /proc/sys/net is that of the reader's namespace. Old kernels hide it from containers. */
-int64_t ct_count(void)
+static int64_t read_number(const char *path)
 {
 	char text[24] = "";
 	ssize_t n;
-	int fd = open("/proc/sys/net/netfilter/nf_conntrack_count", O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return count_by_request();
+		return -errno;
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
-	return n > 0 ? (int64_t)strtoul(text, NULL, 10) : count_by_request();
+	return n > 0 ? (int64_t)strtoul(text, NULL, 10) : -EIO;
+}
+
+int64_t ct_count(void)
+{
+	int64_t count = read_number("/proc/sys/net/netfilter/nf_conntrack_count");
+
+	return count < 0 ? count_by_request() : count;
+}
+
+int64_t ct_max(void)
+{
+	return read_number("/proc/sys/net/netfilter/nf_conntrack_max");
 }
 
 struct get_answer {

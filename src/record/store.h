@@ -39,6 +39,7 @@ enum {
 	ENTRY_OWED = 1 << 9,      /* to go to our kernel still (sync/owed.c) */
 	ENTRY_OPENING = 1 << 10,  /* its beginning is not over (sync/shed.c) */
 	ENTRY_UNTOLD = 1 << 11,   /* new, and told to nobody yet (sync/outbox.c counts) */
+	ENTRY_ADOPTED = 1 << 12,  /* as our kernel shows its copy (sync/adopt.c) */
 };
 
 /* 8 bytes of digest each: 8 KiB, and a table of a million differs by a thousand records or more. */

@@ -2,7 +2,7 @@
  *
  * A request says create or update as far as we know; where the kernel knows better the entry's
  * current state is put again the other way. What the kernel refuses (table full, a clash of reply
- * tuples) is tried again every second and shown as differing meanwhile.
+ * tuples) waits (full.c) and is shown as differing meanwhile.
  */
 #include "sync/sync_internal.h"
 
@@ -11,15 +11,28 @@
 /* Turns between create and update before a refusal counts as one. */
 #define ATTEMPTS 4
 
+void apply_wait(struct sync *s, struct store_entry *entry)
+{
+	s->waiting += !(entry->flags & ENTRY_RETRY);
+	entry->flags |= ENTRY_RETRY;
+}
+
+void apply_unwait(struct sync *s, struct store_entry *entry)
+{
+	if ((entry->flags & ENTRY_RETRY) && s->waiting)
+		s->waiting--;
+	entry->flags &= (uint16_t)~ENTRY_RETRY;
+}
+
 static void retry_later(struct sync *s, mono_t at, struct store_entry *entry)
 {
 	if (entry->flags & ENTRY_RETRY)
 		return;
-	entry->flags |= ENTRY_RETRY;
+	apply_wait(s, entry);
 	hashq_push(&s->retry, entry->hash, at, false);
 }
 
-bool apply_try(struct sync *s, struct store_entry *entry, const struct ct *ct)
+static bool ask(struct sync *s, struct store_entry *entry, const struct ct *ct)
 {
 	enum ct_op op = entry->flags & ENTRY_IN_KERNEL ? CT_OP_UPDATE : CT_OP_CREATE;
 
@@ -32,9 +45,19 @@ bool apply_try(struct sync *s, struct store_entry *entry, const struct ct *ct)
 	return true;
 }
 
+bool apply_try(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct)
+{
+	if (!s->full.is_full || s->role != SYNC_SECONDARY || (entry->flags & ENTRY_IN_KERNEL))
+		return ask(s, entry, ct);
+	owed_pay(s, entry);
+	if (!(entry->flags & ENTRY_RETRY))
+		full_wait(s, now, entry);
+	return true;
+}
+
 void apply_put_ct(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct)
 {
-	if (!apply_try(s, entry, ct))
+	if (!apply_try(s, now, entry, ct))
 		retry_later(s, mono_add(now, MS(1)), entry);
 }
 
@@ -64,6 +87,7 @@ void apply_forget(struct sync *s, mono_t now, struct store_entry *entry)
 	struct ct key;
 
 	owed_pay(s, entry);
+	apply_unwait(s, entry);
 	store_read(s->store, entry, &key);
 	if (s->ops->kernel_delete(s->arg, &key, 0) == 0) {
 		s->in_flight++;
@@ -149,6 +173,7 @@ static void on_refusal(struct sync *s, mono_t now, struct store_entry *entry, en
 		store_read(s->store, entry, &ct);
 		CLEAR_HAS(&ct, CT_HELPER);
 		if (s->ops->kernel_put(s->arg, op, &ct, entry->hash) == 0) {
+			entry->flags |= ENTRY_IN_KERNEL;
 			s->in_flight++;
 			return;
 		}
@@ -162,7 +187,10 @@ static void on_refusal(struct sync *s, mono_t now, struct store_entry *entry, en
 	entry->attempts = 0;
 	s->stats.inject_failed++;
 	s->stats.inject_update_failed += op == CT_OP_UPDATE;
-	retry_later(s, mono_add(now, RETRY_NS), entry);
+	if (op == CT_OP_CREATE && error == -ENOMEM)
+		full_on_refused(s, now);
+	if (!(entry->flags & ENTRY_RETRY))
+		full_wait(s, now, entry);
 }
 
 void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie, int error)
@@ -186,6 +214,8 @@ void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie
 	if (!error) {
 		/* As was expected: nothing to look up. */
 		*(op == CT_OP_CREATE ? &s->stats.inject_created : &s->stats.inject_updated) += 1;
+		if (op == CT_OP_CREATE)
+			full_on_taken(s);
 		return;
 	}
 	entry = store_find_hash(s->store, cookie);
@@ -230,38 +260,43 @@ static void hold_own(struct sync *s, mono_t now, mono_t *wake)
 	s->is_sweeping = false;
 }
 
+void apply_again(struct sync *s, mono_t now, struct store_entry *entry)
+{
+	struct ct ct;
+
+	apply_unwait(s, entry);
+	/* A primary's tombstone has been told to its peers, or will be. */
+	if ((entry->flags & ENTRY_TOMB) && s->role == SYNC_PRIMARY)
+		return;
+	if (entry->flags & ENTRY_TOMB) {
+		apply_forget(s, now, entry);
+		return;
+	}
+	store_read(s->store, entry, &ct);
+	if (!ask(s, entry, &ct))
+		retry_later(s, mono_add(now, MS(1)), entry);
+}
+
+/* What could not be asked of the kernel, because too many requests waited for verdicts. */
 void apply_retry(struct sync *s, mono_t now, mono_t *wake)
 {
-	size_t slice = s->retry.count;
+	const struct hashq_item *it;
+	unsigned budget = SWEEP_PER_STEP;
 
-	/* Only what is queued now: a refusal queues anew. And a slice of it: a kernel table that is
-	 * too small for the primary's sessions refuses most of them, again and again. */
-	if (slice > SWEEP_PER_STEP) {
-		slice = SWEEP_PER_STEP;
-		sync_wake(wake, mono_add(now, MS(1)));
-	}
-	for (; slice > 0; slice--) {
-		struct hashq_item it = *hashq_peek(&s->retry);
+	while ((it = hashq_peek(&s->retry))) {
 		struct store_entry *entry;
 
-		hashq_pop(&s->retry);
-		if (!mono_reached(now, it.due)) {
-			hashq_push(&s->retry, it.hash, it.due, false);
-			sync_wake(wake, it.due);
-			continue;
+		if (!mono_reached(now, it->due) || budget-- == 0) {
+			sync_wake(wake, mono_max(it->due, mono_add(now, MS(1))));
+			break;
 		}
-		entry = store_find_hash(s->store, it.hash);
-		if (!entry)
-			continue;
-		entry->flags &= (uint16_t)~ENTRY_RETRY;
-		/* A primary's tombstone has been told to its peers, or will be. */
-		if ((entry->flags & ENTRY_TOMB) && s->role == SYNC_PRIMARY)
-			continue;
-		if (entry->flags & ENTRY_TOMB)
-			apply_forget(s, now, entry);
-		else
-			apply_put(s, now, entry);
+		entry = full_pop(s, &s->retry);
+		if (entry)
+			apply_again(s, now, entry);
 	}
+	full_step(s, now, wake);
+	if (!s->retry.count && !s->refused.count)
+		s->waiting = 0;
 }
 
 void apply_step(struct sync *s, mono_t now, mono_t *wake)

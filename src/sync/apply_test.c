@@ -93,6 +93,71 @@ static void what_the_kernel_refuses_is_tried_again(void **state)
 	box_free(box);
 }
 
+static void a_full_kernel_is_asked_now_and_then(void **state)
+{
+	enum { MANY = 1000 };
+	struct box *box = box_new(true, true);
+	struct sync_state described;
+	struct ct ct;
+
+	(void)state;
+	box->b.is_full = true;
+	for (uint16_t port = 1; port <= MANY; port++) {
+		ct = session(port);
+		side_opens(&box->a, &ct);
+	}
+	box_run(box, MS(200));
+	box->b.creates = 0;
+	box_run(box, SEC(3));
+	assert_in_range(box->b.creates, 1, 16 * 5 * 3 + 16);
+	assert_true(box->b.says_full);
+	/* Stored it is, and not in the kernel: both say so. */
+	sync_describe(box->b.sync, box->now, &described);
+	assert_int_equal(described.lacking, MANY);
+	assert_int_equal(described.differing, MANY);
+	assert_true(mono_is_zero(described.proven_at) ||
+		    mono_sub(box->now, described.proven_at) >= SEC(3));
+	sync_describe(box->a.sync, box->now, &described);
+	assert_int_equal(described.differing, MANY);
+	assert_int_equal(described.peers[0].lacking, MANY);
+	/* What ends meanwhile is not missing any more. */
+	side_ends(&box->a, &ct);
+	box_run(box, SEC(1));
+	sync_describe(box->b.sync, box->now, &described);
+	assert_int_equal(described.lacking, MANY - 1);
+	box->b.is_full = false;
+	box_run(box, SEC(1));
+	assert_false(box->b.says_full);
+	box_expect_equal(box);
+	sync_describe(box->a.sync, box->now, &described);
+	assert_int_equal(described.differing, 0);
+	assert_true(mono_sub(box->now, described.proven_at) < SEC(2));
+	assert_int_equal(described.stats.walks_served, 0);
+	box_free(box);
+}
+
+static void what_waits_for_the_kernel_still_goes_there_at_a_takeover(void **state)
+{
+	struct box *box = box_new(true, true);
+	struct ct ct = session(1);
+
+	(void)state;
+	box->b.is_busy = true;
+	side_opens(&box->a, &ct);
+	box_run(box, MS(20));
+	sync_free(box->a.sync);
+	box->a.sync = NULL;
+	sync_on_role(box->b.sync, box->now, SYNC_PRIMARY, "FKB", TERM + 1);
+	box_run(box, MS(5));
+	box->b.is_busy = false;
+	box_run(box, MS(500));
+	assert_true(side_has(&box->b, 1));
+	assert_int_equal(store_live(sync_store(box->b.sync)), 1);
+	/* With its owner's timeout, not the hold of a copy. */
+	assert_true(box->b.timeouts >= 1);
+	box_free(box);
+}
+
 static void lost_copies_are_put_back(void **state)
 {
 	struct box *box = box_new(true, true);
@@ -197,6 +262,8 @@ int main(void)
 		cmocka_unit_test(what_the_kernel_knows_better_is_put_the_other_way),
 		cmocka_unit_test(a_helper_that_is_missing_costs_the_helper_only),
 		cmocka_unit_test(what_the_kernel_refuses_is_tried_again),
+		cmocka_unit_test(a_full_kernel_is_asked_now_and_then),
+		cmocka_unit_test(what_waits_for_the_kernel_still_goes_there_at_a_takeover),
 		cmocka_unit_test(lost_copies_are_put_back),
 		cmocka_unit_test(an_untouched_session_is_put_back_too),
 		cmocka_unit_test(switching_it_off_takes_the_copies_away),

@@ -58,6 +58,10 @@ void audit_copy(struct sync *s, mono_t now, const struct ct_seen *seen)
 	struct ct record;
 
 	s->audit.now.seen++;
+	if (!entry && seen->is_copy && s->is_adopting) {
+		adopt_seen(s, seen);
+		return;
+	}
 	if (!entry || (entry->flags & ENTRY_TOMB)) {
 		/* A copy of nothing would stay for its hold. What is no copy is not ours. */
 		if (!seen->is_copy || !s->is_proven || entry)

@@ -14,6 +14,7 @@ void inbox_begin(struct sync *s, mono_t now)
 	s->proven = 0;
 	s->proven_at = MONO_ZERO;
 	s->debt_heard = 0;
+	s->whole_at = MONO_ZERO;
 	s->cursor = 0;
 	s->head_heard = 0;
 	s->want = SYNC_WANT_NOTHING;
@@ -28,7 +29,7 @@ void inbox_begin(struct sync *s, mono_t now)
 
 static void ask_walk(struct sync *s, mono_t now)
 {
-	if (mono_sub(now, s->walk_asked_at) < s->walk_pause_ns)
+	if (mono_sub(now, s->walk_asked_at) < s->walk_pause_ns || adopt_is_waited_for(s, now))
 		return;
 	/* What our kernel still has of our own reign must be known before it is compared. */
 	if (s->reign.is_used && (s->is_sweeping || s->in_flight || s->owed_count))
@@ -96,6 +97,8 @@ static void prove(struct sync *s, mono_t now, const struct sync_data *head)
 	if (!s->debt_heard)
 		s->debt_since = now;
 	s->debt_heard = HAS(head, SYNC_DATA_DEBT) ? head->debt : 0;
+	if (!s->waiting)
+		s->whole_at = now;
 	s->knows_all = true;
 	s->reign.is_used = false;
 	s->ranges.in_vain = 0;
@@ -230,6 +233,9 @@ static void say_ack(struct sync *s, mono_t now)
 	ack.offers = merge_pending(s);
 	if (ack.offers)
 		SET_HAS(&ack, SYNC_ACK_OFFERS);
+	ack.lacking = s->waiting;
+	if (ack.lacking)
+		SET_HAS(&ack, SYNC_ACK_LACKING);
 	if (s->is_walking) {
 		ack.walk = s->walk;
 		SET_HAS(&ack, SYNC_ACK_WALK);
@@ -252,7 +258,9 @@ void inbox_step(struct sync *s, mono_t now, mono_t *wake)
 		ask_walk(s, now);
 	if (s->is_walking && !s->has_walk_frame)
 		s->want = ranges_want(s, now);
-	if (!s->is_synced)
+	if (!s->is_synced && s->is_adopting)
+		sync_wake(wake, mono_add(now, ACK_NS));
+	else if (!s->is_synced)
 		sync_wake(wake, mono_add(s->walk_asked_at, s->walk_pause_ns));
 	/* A walk or a gap whose answer was lost is asked for again. */
 	due = mono_add(s->acked_at, s->is_ack_due ? ACK_NS : ACK_REST_NS);

@@ -152,6 +152,8 @@ static void begin_peer(struct sync_peer *p, mono_t now)
 	p->walk = 0;
 	p->proven = 0;
 	p->proven_at = MONO_ZERO;
+	p->whole_at = MONO_ZERO;
+	p->lacking = 0;
 	p->progress_at = now;
 	p->offers = 0;
 	p->owed = 0;
@@ -250,6 +252,9 @@ enum drop_reason outbox_on_ack(struct sync *s, mono_t now, const char *from,
 		p->proven = ack->proven;
 		p->proven_at = mono_add(now, -MS((int64_t)ack->proven_ms));
 	}
+	p->lacking = HAS(ack, SYNC_ACK_LACKING) ? ack->lacking : 0;
+	if (HAS(ack, SYNC_ACK_PROVEN) && !p->lacking)
+		p->whole_at = p->proven_at;
 	if (ack->want == SYNC_WANT_ALL && (ack->walk != p->walk || !is_again)) {
 		s->stats.walks_served += ack->walk != p->walk;
 		p->walk = ack->walk;

@@ -29,10 +29,10 @@ void owed_pay(struct sync *s, struct store_entry *entry)
 	entry->flags &= (uint16_t)~ENTRY_OWED;
 }
 
-void owed_put(struct sync *s, struct store_entry *entry, const struct ct *ct)
+void owed_put(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct)
 {
 	entry->attempts = 0;
-	if (s->is_walking || s->owed_count || !apply_try(s, entry, ct))
+	if (s->is_walking || s->owed_count || !apply_try(s, now, entry, ct))
 		owe(s, entry);
 }
 
@@ -63,7 +63,7 @@ void owed_step(struct sync *s, mono_t now, mono_t *wake)
 			struct ct ct;
 
 			store_read(s->store, entry, &ct);
-			if (!apply_try(s, entry, &ct)) {
+			if (!apply_try(s, now, entry, &ct)) {
 				sync_wake(wake, mono_add(now, MS(1)));
 				return;
 			}

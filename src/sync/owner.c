@@ -202,12 +202,10 @@ static void renew_due(struct sync *s, mono_t now, mono_t *wake)
  * its owner gave it is not known any more. */
 static void adopt_copy(struct sync *s, mono_t now, const struct ct_seen *seen)
 {
-	bool is_connection = seen->ct.l4 == IPPROTO_TCP || seen->ct.l4 == IPPROTO_SCTP;
 	struct ct_seen own = *seen;
 	struct store_entry *entry;
 
-	if (!is_connection && own.ct.timeout > ADOPTED_S)
-		own.ct.timeout = ADOPTED_S;
+	adopt_limit_timeout(&own.ct);
 	keep(s, now, &own, NULL);
 	entry = store_find(s->store, &own.ct);
 	if (!entry)
@@ -321,7 +319,8 @@ void owner_dump(struct sync *s, mono_t now, mono_t *wake)
 			sync_wake(wake, s->dump_next);
 	}
 	audit_due(s, now, wake);
-	if (!s->is_dump_wanted || s->is_dumping || s->in_flight || s->owed_count || s->is_walking)
+	if (!s->is_dump_wanted || s->is_dumping || s->in_flight || s->retry.count || s->owed_count ||
+	    s->is_walking)
 		return;
 	audit_begin(s, now);
 	pressure_on_dump_begun(&s->pressure);
@@ -337,16 +336,16 @@ void owner_dump(struct sync *s, mono_t now, mono_t *wake)
 
 void owner_step(struct sync *s, mono_t now, mono_t *wake)
 {
-	/* Who takes over while it joins gives its kernel the rest first. */
+	/* Who takes over gives its kernel the rest first, and then all of it timeouts. */
+	apply_retry(s, now, wake);
 	owed_step(s, now, wake);
-	if (s->is_sweeping && !s->owed_count)
+	if (s->is_sweeping && !s->retry.count && !s->owed_count)
 		sweep(s, wake, now);
 	shed_step(s, now, wake);
 	owner_dump(s, now, wake);
 	renew_due(s, now, wake);
 	closing_step(s, now, wake);
 	young_step(s, now, wake);
-	apply_retry(s, now, wake);
 	merge_own_step(s, now, wake);
 	fence_step(s, now, wake);
 }

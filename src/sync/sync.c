@@ -31,6 +31,7 @@ void sync_free(struct sync *s)
 		return;
 	hashq_clear(&s->fence);
 	hashq_clear(&s->retry);
+	hashq_clear(&s->refused);
 	hashq_clear(&s->renewals);
 	closing_free(s->closing);
 	store_cursor_fini(&s->group);
@@ -43,14 +44,10 @@ void sync_free(struct sync *s)
 	free(s);
 }
 
-static void drop_retries(struct sync *s)
+static void drop_waiting(struct sync *s, struct hashq *q)
 {
-	for (const struct hashq_item *it; (it = hashq_peek(&s->retry)); hashq_pop(&s->retry)) {
-		struct store_entry *entry = store_find_hash(s->store, it->hash);
-
-		if (entry)
-			entry->flags &= (uint16_t)~ENTRY_RETRY;
-	}
+	for (struct store_entry *entry; (entry = full_pop(s, q));)
+		apply_unwait(s, entry);
 }
 
 static void begin_sweep(struct sync *s)
@@ -95,7 +92,9 @@ void sync_on_role(struct sync *s, mono_t now, enum sync_role role, const char *p
 		fence_discard(s);
 		break;
 	case SYNC_PRIMARY:
-		drop_retries(s);
+		/* What was on its way to the kernel still goes there; what did not fit is over. */
+		drop_waiting(s, &s->refused);
+		full_forget(s);
 		s->is_walking = false;
 		if (old != SYNC_PRIMARY) {
 			owner_number(s);
@@ -118,6 +117,7 @@ void sync_on_role(struct sync *s, mono_t now, enum sync_role role, const char *p
 		if (old != SYNC_SECONDARY) {
 			begin_sweep(s);
 			s->is_dump_wanted = true;
+			adopt_begin(s, now);
 		}
 		inbox_begin(s, now);
 		break;
@@ -138,7 +138,9 @@ void sync_set_enabled(struct sync *s, mono_t now, bool is_enabled)
 		s->reign.is_used = false;
 		merge_clear(s);
 		fence_discard(s);
-		drop_retries(s);
+		drop_waiting(s, &s->retry);
+		drop_waiting(s, &s->refused);
+		full_forget(s);
 		for (struct store_entry *e = store_first(s->store), *next; e; e = next) {
 			next = store_after(s->store, e);
 			owed_pay(s, e);
@@ -224,6 +226,7 @@ void sync_on_dump_done(struct sync *s, mono_t now, int error)
 		s->has_adopted = false;
 		break;
 	case SYNC_SECONDARY:
+		s->is_adopting = false;
 		apply_on_dump_done(s, now);
 		break;
 	case SYNC_IDLE:
@@ -300,10 +303,13 @@ static void view_peers(const struct sync *s, struct sync_state *v)
 		out->proven = p->proven;
 		out->proven_at = p->proven_at;
 		out->heard_at = p->heard_at;
+		out->lacking = p->lacking;
+		if (p->lacking > v->lacking)
+			v->lacking = p->lacking;
 		out->is_joined = p->is_joined;
 		out->owed = p->owed;
-		if (v->peer_count == 1 || mono_before(p->proven_at, v->proven_at))
-			v->proven_at = p->proven_at;
+		if (v->peer_count == 1 || mono_before(p->whole_at, v->proven_at))
+			v->proven_at = p->whole_at;
 	}
 }
 
@@ -342,17 +348,19 @@ void sync_describe(const struct sync *s, mono_t now, struct sync_state *v)
 		/* Versions are counted; what changed twice differs once. */
 		v->differing = v->unacknowledged < v->sessions + v->tombs ?
 				       v->unacknowledged : v->sessions + v->tombs;
-		v->differing += v->debt;
 		if (s->age_count && v->unacknowledged)
 			v->oldest_unacked_ns = mono_sub(now, s->ages[s->age_head].at);
 		view_peers(s, v);
+		v->differing += v->debt + v->lacking;
 		if (v->debt)
 			v->proven_at = mono_min(v->proven_at, s->pressure.owed_since);
 	} else if (s->role == SYNC_SECONDARY) {
 		v->unacknowledged = s->head_heard > s->cursor ? s->head_heard - s->cursor : 0;
 		v->debt = s->debt_heard;
-		v->differing = v->unacknowledged + s->in_flight + s->retry.count + s->owed_count +
+		v->lacking = s->waiting;
+		v->is_kernel_full = s->full.is_full;
+		v->differing = v->unacknowledged + s->in_flight + s->waiting + s->owed_count +
 			       v->debt;
-		v->proven_at = v->debt ? mono_min(s->proven_at, s->debt_since) : s->proven_at;
+		v->proven_at = v->debt ? mono_min(s->whole_at, s->debt_since) : s->whole_at;
 	}
 }

@@ -70,6 +70,8 @@ struct sync_ops {
 	/* News for the cluster room: proven equal with the primary of `term`, and our kernel was given
 	 * all of it; or no longer. */
 	void (*on_ready)(void *arg, uint64_t term, bool is_ready);
+	/* News for the operator: our kernel's table is full, so copies are missing, or has room again. */
+	void (*on_full)(void *arg, bool is_full);
 };
 
 struct sync_config {
@@ -98,6 +100,8 @@ struct sync_stats {
 	uint64_t asks_sent, asks_heard, asks_ignored; /* for a gap, a walk, digests */
 	/* Frames to one member that catches up. */
 	uint64_t bulk_frames_sent, bulk_records_sent, bulk_frames_heard, bulk_records_heard;
+	uint64_t adopted;        /* copies found in the kernel at start */
+	uint64_t refused_full;   /* creates refused because the kernel's table was full */
 	uint64_t frames_sent, frames_heard, resends, walks_served, walks_taken, gaps;
 	uint64_t died_young;     /* kept back by session-pickup-delay, and never told */
 	uint64_t closing_waited; /* states of closing connections that another one followed */
@@ -126,6 +130,7 @@ struct sync_peer_state {
 	uint64_t proven;       /* head at which it proved equality, 0: not in this term */
 	mono_t proven_at;
 	mono_t heard_at;
+	uint64_t lacking;      /* sessions its kernel does not have */
 	bool is_joined;        /* takes the group stream */
 	uint64_t owed;         /* sessions its kernel is still to get */
 };
@@ -140,10 +145,12 @@ struct sync_state {
 	uint64_t unacknowledged;    /* changes not acknowledged by every peer */
 	int64_t oldest_unacked_ns;  /* age of the oldest of them; 0: none */
 	mono_t proven_at;           /* when equality was last proven; zero: never in this term */
-	uint64_t differing;         /* known now: unacknowledged, not in our kernel, or debt */
+	uint64_t differing;         /* known now: unacknowledged, not in a copy's kernel, or debt */
 	uint64_t debt;              /* about so many, because news was shed, refused or lost */
 	struct pressure pressure;   /* of a primary */
 	bool is_table_full;
+	uint64_t lacking;           /* of these: not in the kernel of the member that lacks most */
+	bool is_kernel_full;        /* that is why */
 	unsigned in_flight;         /* kernel requests */
 	size_t owed;                /* sessions in the store that our kernel is still to get */
 	struct sync_audit audit;    /* the last one */

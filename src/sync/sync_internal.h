@@ -72,7 +72,8 @@ struct sync_peer {
 	mono_t progress_at;
 	mono_t rewound_at;
 	uint64_t proven;
-	mono_t proven_at;
+	mono_t proven_at, whole_at;
+	uint64_t lacking;    /* sessions its kernel does not have, as it says */
 	mono_t heard_at;
 	uint64_t offer_run, offer_done; /* its list of offers, and how much of it we have taken */
 	uint64_t offers;     /* of it, not taken yet, as it says */
@@ -153,6 +154,10 @@ struct sync {
 	struct { uint64_t version; mono_t at; } ages[AGE_SAMPLES];
 	unsigned age_head, age_count;
 
+	/* adopt */
+	bool is_adopting;         /* our kernel is read before anything is asked for */
+	mono_t adopt_until;
+
 	/* inbox */
 	uint64_t cursor, head_heard;
 	bool is_synced;           /* the cursor belongs to this primary's stream */
@@ -172,6 +177,7 @@ struct sync {
 	mono_t proven_at;
 	uint64_t debt_heard;      /* what the primary has shed and not made good yet ... */
 	mono_t debt_since;        /* ... since then */
+	mono_t whole_at;          /* proven, and our kernel had all of it */
 
 	/* merge */
 	struct {
@@ -190,7 +196,15 @@ struct sync {
 	/* apply */
 	struct store_cursor owed; /* nothing before it is owed to our kernel */
 	size_t owed_count;
-	struct hashq retry;
+	struct hashq retry;      /* the kernel could not be asked */
+	struct hashq refused;    /* it said no */
+	uint64_t waiting;        /* entries in one of them */
+	struct {
+		bool is_full;    /* the kernel's table */
+		mono_t next;     /* when some are tried again, */
+		unsigned tries;  /* how many, */
+		unsigned taken;  /* and how many of them it took */
+	} full;
 	unsigned in_flight;
 };
 
@@ -326,7 +340,7 @@ enum drop_reason take_records(struct sync *s, mono_t now, uint64_t version, stru
 
 /* owed.c */
 /* A record of the stream goes to our kernel: now, or after what waits. */
-void owed_put(struct sync *s, struct store_entry *entry, const struct ct *ct);
+void owed_put(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct);
 /* Its present state has gone there, or there is none any more. */
 void owed_pay(struct sync *s, struct store_entry *entry);
 /* True: the cluster room has just been told. */
@@ -335,7 +349,7 @@ void owed_step(struct sync *s, mono_t now, mono_t *wake);
 
 /* apply.c */
 /* False: too many requests wait. */
-bool apply_try(struct sync *s, struct store_entry *entry, const struct ct *ct);
+bool apply_try(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct);
 void apply_put(struct sync *s, mono_t now, struct store_entry *entry);
 /* The same, when the record is at hand. */
 void apply_put_ct(struct sync *s, mono_t now, struct store_entry *entry, const struct ct *ct);
@@ -346,7 +360,28 @@ void apply_on_dump_done(struct sync *s, mono_t now);
 void apply_on_verdict(struct sync *s, mono_t now, enum ct_op op, uint64_t cookie, int error);
 void apply_forget(struct sync *s, mono_t now, struct store_entry *entry);
 void apply_retry(struct sync *s, mono_t now, mono_t *wake);
+/* Waits in a queue for the kernel, or no longer. */
+void apply_wait(struct sync *s, struct store_entry *entry);
+void apply_unwait(struct sync *s, struct store_entry *entry);
+/* Its turn has come. */
+void apply_again(struct sync *s, mono_t now, struct store_entry *entry);
 void apply_step(struct sync *s, mono_t now, mono_t *wake);
+
+/* adopt.c */
+void adopt_begin(struct sync *s, mono_t now);
+bool adopt_is_waited_for(struct sync *s, mono_t now);
+void adopt_seen(struct sync *s, const struct ct_seen *seen);
+void adopt_limit_timeout(struct ct *ct);
+/* Is the copy we found (`old`, ENTRY_ADOPTED) as one of `ct` would be? */
+bool adopt_is_copy_of(const struct sync *s, const struct ct *old, const struct ct *ct);
+
+/* full.c */
+void full_on_refused(struct sync *s, mono_t now);
+void full_on_taken(struct sync *s);
+void full_wait(struct sync *s, mono_t now, struct store_entry *entry);
+void full_forget(struct sync *s);
+struct store_entry *full_pop(struct sync *s, struct hashq *q);
+void full_step(struct sync *s, mono_t now, mono_t *wake);
 
 static inline void sync_wake(mono_t *wake, mono_t at)
 {

@@ -186,6 +186,11 @@ static void op_alone(void *arg, bool is_alone)
 	((struct side *)arg)->is_alone = is_alone;
 }
 
+static void op_full(void *arg, bool is_full)
+{
+	((struct side *)arg)->says_full = is_full;
+}
+
 static void op_ready(void *arg, uint64_t term, bool is_ready)
 {
 	struct side *side = arg;
@@ -208,6 +213,7 @@ const struct sync_ops sync_lab_ops = {
 	.start_dump = op_start_dump,
 	.on_alone = op_alone,
 	.on_ready = op_ready,
+	.on_full = op_full,
 };
 
 static void side_open(struct box *box, struct side *side, const char *serial, bool is_enabled,
@@ -261,7 +267,7 @@ static void serve_kernel(struct side *side)
 	for (unsigned i = 0; i < count; i++)
 		sync_on_verdict(side->sync, side->box->now, pending[i].op, pending[i].cookie,
 				pending[i].error);
-	if (!side->is_dump_due)
+	if (!side->is_dump_due || side->is_dump_stuck)
 		return;
 	side->is_dump_due = false;
 	for (unsigned i = 0; i < side->kernel_count; i++) {
@@ -342,6 +348,17 @@ bool side_has(struct side *side, uint16_t port)
 	struct ct ct = session(port);
 
 	return kernel_find(side, &ct) != NULL;
+}
+
+void box_restart_b(struct box *box)
+{
+	sync_free(box->b.sync);
+	box->b.verdict_count = 0;
+	box->b.creates = box->b.updates = box->b.deletes = box->b.dumps = 0;
+	box->b.is_ready = false;
+	box->b.is_dump_due = false;
+	box->b.has_copies_only = true;
+	side_open(box, &box->b, "FKB", true, KERNEL_MAX);
 }
 
 void box_join(struct box *box)

@@ -36,9 +36,10 @@ struct side {
 	uint16_t last_put;     /* port of the last one it took */
 	bool has_no_link;      /* it cannot say anything */
 	bool is_dump_due;
+	bool is_dump_stuck;    /* its kernel is never read to the end */
 	bool has_copies_only;  /* nobody has spoken on what is in its kernel */
 	int has_error;         /* what kernel_has() answers instead of looking */
-	bool is_ready, is_alone;
+	bool is_ready, is_alone, says_full;
 	unsigned ready_news;
 };
 
@@ -68,6 +69,8 @@ void box_free(struct box *box);
 struct box *box_new_of(size_t max_sessions);
 /* The two know each other from now on, and B follows A. */
 void box_join(struct box *box);
+/* B is another process: it knows nothing, and its kernel still has the copies. Then box_join(). */
+void box_restart_b(struct box *box);
 /* Time goes on in steps of a millisecond: both step, frames arrive, the kernels answer. */
 void box_run(struct box *box, int64_t ns);
 /* Both know the same, tables and kernels, and B knows that it does. */

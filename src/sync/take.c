@@ -20,11 +20,12 @@ struct lane {
 	unsigned first, count;
 };
 
-static enum drop_reason store_one(struct sync *s, const struct taken *t)
+static enum drop_reason store_one(struct sync *s, mono_t now, const struct taken *t)
 {
 	struct store_entry *entry = store_find_record(s->store, &t->record);
 	bool is_known = entry && !(entry->flags & ENTRY_TOMB);
 	bool is_changed = store_record_differs(entry, &t->record);
+	bool is_right = false;
 	struct ct old;
 
 	if (is_known && is_changed) {
@@ -36,17 +37,20 @@ static enum drop_reason store_one(struct sync *s, const struct taken *t)
 			apply_delete(s, &t->ct);
 			entry->flags &= (uint16_t)~ENTRY_IN_KERNEL;
 		}
+		is_right = (entry->flags & ENTRY_ADOPTED) && adopt_is_copy_of(s, &old, &t->ct);
 	}
+	if (entry && !is_known)
+		apply_unwait(s, entry);
 	if (store_put_record(s->store, &t->record, t->version, entry, &entry) < 0) {
 		s->stats.table_full++;
 		return DROP_TABLE_FULL;
 	}
 	entry->stamp = s->stamp;
-	entry->flags &= (uint16_t)~ENTRY_OWN;
+	entry->flags &= (uint16_t)~(ENTRY_OWN | ENTRY_ADOPTED);
 	*(is_known ? &s->stats.updated_heard : &s->stats.created_heard) += 1;
 	/* A walk repeats what the kernel has already. */
-	if (is_changed || !(entry->flags & ENTRY_IN_KERNEL))
-		owed_put(s, entry, &t->ct);
+	if ((is_changed && !is_right) || !(entry->flags & ENTRY_IN_KERNEL))
+		owed_put(s, now, entry, &t->ct);
 	return DROP_NONE;
 }
 
@@ -58,7 +62,7 @@ static void note_taken(struct sync *s, uint64_t version, enum drop_reason reason
 		s->cursor = version;
 }
 
-static void lane_store(struct sync *s, struct lane *lane)
+static void lane_store(struct sync *s, mono_t now, struct lane *lane)
 {
 	const struct taken *t = &lane->items[lane->first];
 
@@ -66,23 +70,23 @@ static void lane_store(struct sync *s, struct lane *lane)
 	lane->count--;
 	if (lane->count)
 		store_fetch_entry(s->store, &lane->items[lane->first].record);
-	note_taken(s, t->version, store_one(s, t));
+	note_taken(s, t->version, store_one(s, now, t));
 }
 
-static void lane_empty(struct sync *s, struct lane *lane)
+static void lane_empty(struct sync *s, mono_t now, struct lane *lane)
 {
 	while (lane->count)
-		lane_store(s, lane);
+		lane_store(s, now, lane);
 }
 
-static enum drop_reason take_put(struct sync *s, struct lane *lane, struct rbuf *bytes,
-				 uint64_t version)
+static enum drop_reason take_put(struct sync *s, mono_t now, struct lane *lane,
+				 struct rbuf *bytes, uint64_t version)
 {
 	struct taken *t;
 	enum drop_reason reason;
 
 	if (lane->count == LANE)
-		lane_store(s, lane);
+		lane_store(s, now, lane);
 	t = &lane->items[(lane->first + lane->count) & MASK];
 	t->version = version;
 	reason = codec_decode(&schema_ct, bytes, &t->ct);
@@ -131,9 +135,9 @@ static enum drop_reason take_record(struct sync *s, mono_t now, struct lane *lan
 	if (version <= s->cursor)
 		return DROP_NONE;
 	if (op == SYNC_OP_PUT)
-		return take_put(s, lane, &bytes, version);
+		return take_put(s, now, lane, &bytes, version);
 	/* It may be of a key that has just been put. */
-	lane_empty(s, lane);
+	lane_empty(s, now, lane);
 	if (op == SYNC_OP_DELETE)
 		reason = take_delete(s, now, &bytes);
 	else
@@ -159,6 +163,6 @@ enum drop_reason take_records(struct sync *s, mono_t now, uint64_t version, stru
 		else
 			reason = take_record(s, now, &lane, records, version += step);
 	}
-	lane_empty(s, &lane);
+	lane_empty(s, now, &lane);
 	return reason || !records->failed ? reason : DROP_TRUNCATED;
 }

@@ -8,7 +8,7 @@ STEPS=12000
 
 sync_of() { fk "$1" --json diagnose sys session sync; }
 sync_count() { sync_of "$1" | jq "$2"; }
-made_list() { ns "gw$1" python3 "$NET_DIR/tools/conntrack.py" list; }
+made_list() { ns "gw$1" python3 "$NET_DIR/tools/conntrack.py" table; }
 same_made() { # both kernels have the same of the made sessions, with the same marks
 	local first=$(made_list A)
 
@@ -29,7 +29,7 @@ said=$(sync_count A '.sync.created + .sync.updated + .bulk.records_sent')
 walks=$(sync_count A .walks)
 
 relay_set drop=10 dup=10 reorder=10 hold=6 hold-ms=8
-done=$(ns gwA python3 "$NET_DIR/tools/conntrack.py" churn "$SEED" 0 3000 $STEPS 3000)
+done=$(ns gwA python3 "$NET_DIR/tools/conntrack.py" churn "$SEED" 3000 0 $STEPS 3000)
 ended=$(date +%s%3N)
 tell "$STEPS steps: $done"
 claim "proven equal, still on the bad wire" eventually 20 proven_since "$ended"

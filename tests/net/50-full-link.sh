@@ -9,7 +9,7 @@ RATE=125000 # bytes a second
 
 sync_of() { fk "$1" --json diagnose sys session sync; }
 sync_count() { sync_of "$1" | jq "$2"; }
-made_list() { ns "gw$1" python3 "$NET_DIR/tools/conntrack.py" list; }
+made_list() { ns "gw$1" python3 "$NET_DIR/tools/conntrack.py" table; }
 same_made() { # both kernels have the same of the made sessions
 	local first=$(made_list A)
 

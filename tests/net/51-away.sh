@@ -8,7 +8,7 @@ PART=200 # 0 .. 199 end, as many are opened beyond COUNT, and churn works on ano
 
 sync_of() { fk "$1" --json diagnose sys session sync; }
 sync_count() { sync_of "$1" | jq "$2"; }
-made_list() { ns "gw$1" python3 "$NET_DIR/tools/conntrack.py" list; }
+made_list() { ns "gw$1" python3 "$NET_DIR/tools/conntrack.py" table; }
 same_made() { # both kernels have the same of the made sessions, with the same marks
 	local first=$(made_list A)
 
@@ -23,10 +23,10 @@ cut_sync() { # session sync neither from nor to B
 	done | ns sw nft -f -
 }
 change_a_part() { # change_a_part ROUND
-	ns gwA python3 "$NET_DIR/tools/conntrack.py" end $(($1 * PART)) $PART
-	ns gwA python3 "$NET_DIR/tools/conntrack.py" make $((COUNT + $1 * PART)) $((COUNT + ($1 + 1) * PART))
+	ns gwA python3 "$NET_DIR/tools/conntrack.py" end $PART $(($1 * PART))
+	ns gwA python3 "$NET_DIR/tools/conntrack.py" make $PART $((COUNT + $1 * PART))
 	# Ends and begins anew, 4000 times: most of it is history when B hears of anything.
-	ns gwA python3 "$NET_DIR/tools/conntrack.py" churn "$1" $((30000 + $1 * PART)) $PART 4000 4000 >/dev/null
+	ns gwA python3 "$NET_DIR/tools/conntrack.py" churn "$1" $PART $((30000 + $1 * PART)) 4000 4000 >/dev/null
 }
 since() { # since LOOK A COUNTER: how many more than at that look
 	echo $(($(sync_count "$2" ".$3") - $(jq ".$3" <<<"$1")))
@@ -44,7 +44,7 @@ ha hb-lost-threshold 6
 lab_new A B
 carry some_flows A B
 # Under the daemon's eyes: of sessions that are older than it the kernel may not tell the end.
-ns gwA python3 "$NET_DIR/tools/conntrack.py" make 0 $COUNT
+ns gwA python3 "$NET_DIR/tools/conntrack.py" make $COUNT
 need "B is proven equal" eventually 10 is_proven
 need "and has them all" eventually 10 same_made
 

@@ -132,6 +132,12 @@ static void op_alone(void *arg, bool is_alone)
 	(void)is_alone;
 }
 
+static void op_full(void *arg, bool is_full)
+{
+	(void)arg;
+	(void)is_full;
+}
+
 static void op_ready(void *arg, uint64_t term, bool is_ready)
 {
 	struct node_sync *ns = arg;
@@ -154,6 +160,7 @@ static const struct sync_ops ops = {
 	.start_dump = op_start_dump,
 	.on_alone = op_alone,
 	.on_ready = op_ready,
+	.on_full = op_full,
 };
 
 void node_sync_open(struct node *node)

@@ -2,13 +2,16 @@
 """conntrack.py: the kernel's sessions, by ctnetlink itself: what conntrack(8) does not show, and many at once
 
     conntrack.py dump               every session as one JSON line: attributes by name, nested as in the kernel
-    conntrack.py make COUNT         established TCP sessions 172.16.x.y:1024 -> 172.31.0.1:443, in a few sends
+    conntrack.py make COUNT [FROM]  established TCP sessions 172.16.x.y:1024 -> 172.31.0.1:443, in a few sends
     conntrack.py count              how many of those there are
-    conntrack.py list               those there are, with state and mark (without the copy bit), sorted
-    conntrack.py end FIRST COUNT    deletes so many of those, from that number on
-    conntrack.py churn SEED FIRST COUNT STEPS RATE
-                                    so many steps, RATE a second: each opens one of COUNT sessions from number
-                                    FIRST on, gives it another mark or ends it; prints what was done
+    conntrack.py mark COUNT FROM MARK [ROUNDS]  changes the mark of COUNT of them, ROUNDS times
+    conntrack.py end COUNT [FROM]   deletes them
+    conntrack.py copy COUNT FROM    makes them with the copy bit, as a member that does not forward them
+    conntrack.py churn SEED COUNT FROM STEPS RATE  so many steps, RATE a second: each opens one of COUNT sessions, gives
+                                    it another mark or ends it; prints what was done
+    conntrack.py table              what they are, one a line, sorted; equal on two members whose sessions are
+    conntrack.py fill COUNT         others, to 172.31.0.2: they only take up room; says how many there was room for
+    conntrack.py drain COUNT        deletes those
 """
 import json
 import random
@@ -22,10 +25,11 @@ CT_NEW, CT_GET, CT_DELETE = 0, 1, 2
 REQUEST, ACK, DUMP, CREATE = 1, 4, 0x300, 0x400
 NESTED = 0x8000
 ERROR, DONE = 2, 3
+ENOMEM, ENOENT = 12, 2
+COPY_BIT = 1 << 31
 AF_INET, TCP = 2, 6
 ESTABLISHED = 3  # enum tcp_conntrack
 SEEN_REPLY_ASSURED_CONFIRMED = 0x0E
-COPY_BIT = 0x80000000
 BATCH = 100
 
 # enum ctattr_type and those below it; a dict is a nest, a string is how the value reads.
@@ -108,42 +112,63 @@ def ip_tuple(kind, src, dst, sport, dport):
                       attribute(3, struct.pack("!H", dport))])])
 
 
-SERVER = bytes([172, 31, 0, 1])
+def tuples(number, server=1):
+    client, server = bytes([172, 16, number >> 8 & 255, number & 255]), bytes([172, 31, 0, server])
+    port = 1024 + (number >> 16)
+    return ip_tuple(1, client, server, port, 443), ip_tuple(2, server, client, 443, port)
 
 
-def original(number):
-    return ip_tuple(1, bytes([172, 16, number >> 8, number & 255]), SERVER, 1024, 443)
+STATE = b"".join([
+    attribute(3, struct.pack("!I", SEEN_REPLY_ASSURED_CONFIRMED)), attribute(7, struct.pack("!I", 3600)),
+    attribute(4, [attribute(1, [attribute(1, bytes([ESTABLISHED]))])])])
 
 
-def made(number):
-    return b"".join([
-        original(number), ip_tuple(2, SERVER, bytes([172, 16, number >> 8, number & 255]), 443, 1024),
-        attribute(3, struct.pack("!I", SEEN_REPLY_ASSURED_CONFIRMED)), attribute(7, struct.pack("!I", 3600)),
-        attribute(4, [attribute(1, [attribute(1, bytes([ESTABLISHED]))])])])
+def ask(numbers, request):
+    """One request for each number, a hundred a send; how many were refused, by errno."""
+    sock, refused = netlink(), {}
+    for at in range(0, len(numbers), BATCH):
+        some = numbers[at:at + BATCH]
+        sock.send(b"".join(request(number) for number in some))
+        for error in verdicts(sock, len(some)):
+            if error:
+                refused[error] = refused.get(error, 0) + 1
+        if refused.get(ENOMEM, 0) > 1000:
+            break
+    return refused
 
 
-def create(number):
-    return message(CT_NEW, REQUEST | ACK | CREATE, AF_INET, made(number))
+def verdicts(sock, count):
+    while count:
+        data = sock.recv(1 << 16)
+        while len(data) >= 16:
+            length = struct.unpack("I", data[:4])[0]
+            yield -struct.unpack("i", data[16:20])[0]
+            count -= 1
+            data = data[(length + 3) & ~3:]
 
 
-def change(number, mark):
-    return message(CT_NEW, REQUEST | ACK, AF_INET, original(number) + attribute(8, struct.pack("!I", mark)))
+def create(server, more=b""):
+    return lambda number: message(CT_NEW, REQUEST | ACK | CREATE, AF_INET,
+                                  b"".join(tuples(number, server)) + STATE + more)
 
 
-def delete(number):
-    return message(CT_DELETE, REQUEST | ACK, AF_INET, original(number))
+def delete(server):
+    return lambda number: message(CT_DELETE, REQUEST | ACK, AF_INET, tuples(number, server)[0])
 
 
-def send(sock, requests):
-    """Some requests at a time, each answered."""
-    for at in range(0, len(requests), BATCH):
-        some = requests[at:at + BATCH]
-        sock.send(b"".join(some))
-        for _ in zip(some, messages(sock)):
-            pass
+def change(mark):
+    body = attribute(8, struct.pack("!I", mark))
+    return lambda number: message(CT_NEW, REQUEST | ACK, AF_INET, tuples(number)[0] + body)
 
 
-def churn(seed, first, count, steps, rate):
+def known(refused, *expected):
+    """What else is refused is a mistake of the test."""
+    for error in refused:
+        if error not in expected:
+            raise OSError(error, "ctnetlink")
+
+
+def churn(seed, count, first, steps, rate):
     chance, sock, is_open = random.Random(seed), netlink(), set()
     done = {"opened": 0, "changed": 0, "ended": 0}
     began = time.monotonic()
@@ -153,40 +178,58 @@ def churn(seed, first, count, steps, rate):
             if number not in is_open:
                 is_open.add(number)
                 done["opened"] += 1
-                requests.append(create(number))
+                requests.append(create(1)(number))
             elif chance.random() < 0.5:
                 is_open.remove(number)
                 done["ended"] += 1
-                requests.append(delete(number))
+                requests.append(delete(1)(number))
             else:
                 done["changed"] += 1
-                requests.append(change(number, at + len(requests) + 1))
-        send(sock, requests)
+                requests.append(change(at + len(requests) + 1)(number))
+        sock.send(b"".join(requests))
+        known(dict.fromkeys(filter(None, verdicts(sock, len(requests)))))
         time.sleep(max(0, began + (at + BATCH) / rate - time.monotonic()))
     print(json.dumps(done))
 
 
-def ours():
-    return (session for session in sessions() if session["orig"]["ip"].get("v4dst") == "172.31.0.1")
+def is_made(session):
+    return session["orig"]["ip"].get("v4dst") == "172.31.0.1"
+
+
+def line(session):
+    ip, proto = session["orig"]["ip"], session["orig"]["proto"]
+    return (f"{ip['v4src']}:{proto['sport']} mark={session.get('mark', 0) & ~COPY_BIT} "
+            f"state={session['protoinfo']['tcp']['state']}")
 
 
 def main():
-    what, numbers = sys.argv[1], [int(word) for word in sys.argv[2:]]
+    what, numbers = sys.argv[1], [int(word, 0) for word in sys.argv[2:]]
+    count, first = (numbers + [0, 0])[:2]
+    some = range(first, first + count)
     if what == "dump":
         for session in sessions():
             print(json.dumps(session))
     elif what == "make":
-        send(netlink(), [create(number) for number in range(*numbers)])
-    elif what == "count":
-        print(sum(1 for _ in ours()))
-    elif what == "list":
-        for line in sorted("%s %d %x" % (session["orig"]["ip"]["v4src"], session["protoinfo"]["tcp"]["state"],
-                                         session.get("mark", 0) & ~COPY_BIT) for session in ours()):
-            print(line)
+        known(ask(some, create(1)))
+    elif what == "copy":
+        known(ask(some, create(1, attribute(8, struct.pack("!I", COPY_BIT)))))
     elif what == "end":
-        send(netlink(), [delete(number) for number in range(numbers[0], sum(numbers))])
+        known(ask(some, delete(1)))
+    elif what == "mark":
+        for turn in range(numbers[3] if len(numbers) > 3 else 1):
+            known(ask(some, change(numbers[2] + turn)))
+    elif what == "fill":
+        refused = ask(some, create(2))
+        known(refused, ENOMEM)
+        print("full" if refused else "not full")
+    elif what == "drain":
+        known(ask(some, delete(2)), ENOENT)
     elif what == "churn":
         churn(*numbers)
+    elif what == "count":
+        print(sum(is_made(session) for session in sessions()))
+    elif what == "table":
+        print("\n".join(sorted(line(session) for session in sessions() if is_made(session))))
 
 
 main()
