@@ -319,8 +319,8 @@ void owner_dump(struct sync *s, mono_t now, mono_t *wake)
 			sync_wake(wake, s->dump_next);
 	}
 	audit_due(s, now, wake);
-	if (!s->is_dump_wanted || s->is_dumping || s->in_flight || s->retry.count || s->owed_count ||
-	    s->is_walking)
+	if (!s->is_dump_wanted || s->is_dumping || s->is_walking || s->in_flight ||
+	    s->retry.count || s->owed_count)
 		return;
 	audit_begin(s, now);
 	pressure_on_dump_begun(&s->pressure);

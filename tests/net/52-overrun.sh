@@ -10,7 +10,7 @@ conntrack() { ns "gw$1" python3 "$NET_DIR/tools/conntrack.py" "${@:2}"; }
 sync_of() { fk "$1" --json diagnose sys session sync; }
 figure() { sync_of "$1" | jq "$2"; }
 proven() { sync_of "$1" | jq -e '.differing == 0 and .proven_ms != null' >/dev/null; }
-told() { figure "$1" '.sync.created + .sync.updated + .sync.deleted'; }
+told() { figure "$1" '.sync.created + .sync.updated + .sync.deleted + .bulk.records_sent'; }
 has_overruns() { (($(figure "$1" .overruns) > $2)); }
 has_checked() { (($(figure "$1" .kernel_checks) > $2)); }
 # Tables of made sessions: both members', compared.

@@ -15,7 +15,7 @@ figure() { sync_of "$1" | jq "$2"; }
 proven() { sync_of "$1" | jq -e '.differing == 0 and .proven_ms != null and .proven_ms < 3000' >/dev/null; }
 differs() { [ "$(figure "$1" .differing)" = "$2" ]; }
 says() { fk "$1" diagnose sys session sync | grep -qE -- "$2"; }
-told() { figure A '.sync.created + .sync.updated + .sync.deleted'; }
+told() { figure A '.sync.created + .sync.updated + .sync.deleted + .bulk.records_sent'; }
 cpu_ms() { awk '{ print ($14 + $15) * 10 }' "/proc/${PID[$1]}/stat"; }
 in_order() { eventually "$1" proven B && eventually 10 same_tables && eventually 5 same_sessions A B; }
 logged() { grep -c "$2" "$RUN/$1.log"; }

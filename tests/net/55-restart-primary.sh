@@ -12,7 +12,7 @@ same_tables() { [ "$(conntrack A table | md5sum)" = "$(conntrack B table | md5su
 sync_of() { fk "$1" --json diagnose sys session sync; }
 figure() { sync_of "$1" | jq "$2"; }
 proven() { sync_of "$1" | jq -e '.differing == 0 and .proven_ms != null' >/dev/null; }
-told() { figure A '.sync.created + .sync.updated + .sync.deleted'; }
+told() { figure A '.sync.created + .sync.updated + .sync.deleted + .bulk.records_sent'; }
 written() { figure B '.created + .updated + .deleted'; }
 in_order() { eventually 20 proven B && eventually 10 proven A && eventually 10 same_tables && eventually 5 same_sessions A B; }
 stored_all() { (($(figure A .stored) >= COUNT)); }
