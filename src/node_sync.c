@@ -401,13 +401,37 @@ static int64_t delay_ns(const struct config_ha *ha)
 	return ha->pickup_delay ? SEC((int64_t)ha->pickup_delay_s) : 0;
 }
 
+/* A secondary learns of sessions from the stream, and of its own table from updates and ends. Nor does a
+ * primary hear beginnings that its masks hide. It is counted for the whole host whether somebody does: then
+ * the kernel makes an event for every copy written in any namespace, and throws it away. */
+static bool hears_new(const struct node *node)
+{
+	const struct config_ha *ha = &node->config.ha;
+
+	return node->state != MEMBER_STANDBY &&
+	       (!ha->event_mask || ha->sync_level != SYNC_LEVEL_ESTABLISHED ||
+		ha->pickup_connectionless);
+}
+
+/* Whoever becomes primary listens before it reads the table, so nothing falls between. */
+static void listen_as_due(struct node *node)
+{
+	int error = ct_capture_hear_new(node->capture, hears_new(node));
+
+	if (error)
+		log_warnx("sync", "cannot choose which events to hear: %s", strerror(-error));
+}
+
 void node_sync_reconfigure(struct node *node)
 {
 	struct ct_table_config table = table_config(node);
 
 	node->filter.pickup = table.tcp;
 	node->filter.connectionless = table.connectionless;
+	if (hears_new(node))
+		listen_as_due(node); /* before the masks show more */
 	ct_table_replace(node->table, &table);
+	listen_as_due(node);
 	sync_set_sees_all(node->sync, !table.event_mask);
 	sync_set_brief(node->sync, table.level == SYNC_LEVEL_ESTABLISHED);
 	sync_set_delay(node->sync, delay_ns(&node->config.ha));
@@ -543,16 +567,6 @@ void node_sync_close(struct node *node)
 	node->seal = NULL;
 }
 
-/* A secondary learns of sessions from the stream, and of its own table from updates and ends. Whoever
- * becomes primary listens before it reads the table, so nothing falls between. */
-static void listen_as(struct node *node, enum sync_role role)
-{
-	int error = ct_capture_hear_new(node->capture, role != SYNC_SECONDARY);
-
-	if (error)
-		log_warnx("sync", "cannot choose which events to hear: %s", strerror(-error));
-}
-
 void node_sync_role(struct node *node)
 {
 	enum sync_role role = SYNC_IDLE;
@@ -569,7 +583,7 @@ void node_sync_role(struct node *node)
 		role = SYNC_PRIMARY;
 		break;
 	}
-	listen_as(node, role);
+	listen_as_due(node);
 	neigh_sync_set_telling(node->neigh, role == SYNC_PRIMARY);
 	sync_on_role(node->sync, loop_now(node->loop), role, node->primary, node->term);
 }
