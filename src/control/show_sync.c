@@ -69,11 +69,11 @@ static void show_equality(struct render *r, const struct sync_view *v)
 	       V_NUMBER("kernel_repairs", v->kernel_repairs));
 	RENDER(r,
 	       v->is_kernel_full ? "kernel table is full (nf_conntrack_max {kernel_max}): {lacking} sessions are "
-				   "not in it, {refused} attempts were refused\n"
+				   "not in it, {refused_full} attempts were refused\n"
 	       : v->lacking	 ? "not in the kernel of a member: {lacking} sessions\n"
 				 : "",
 	       V_FLAG("kernel_full", v->is_kernel_full), V_NUMBER("kernel_max", v->kernel_max),
-	       V_NUMBER("lacking", v->lacking), V_NUMBER("refused", v->refused_full));
+	       V_NUMBER("lacking", v->lacking), V_NUMBER("refused_full", v->refused_full));
 	RENDER(r, "stored sessions: {stored}, version: {head}\n", V_NUMBER("stored", v->stored),
 	       V_NUMBER("head", v->head));
 	RENDER(r,

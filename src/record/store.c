@@ -375,10 +375,9 @@ static bool is_full(const struct store *store)
 	return store->live + store->tombs + store->young_count >= store->max;
 }
 
-/* Out of order, digest and count, whatever it was. */
-static void leave(struct store *store, struct store_entry *entry)
+/* Out of digest and count, whatever it was. */
+static void uncount(struct store *store, struct store_entry *entry)
 {
-	store_take_out(store, entry);
 	if (entry->flags & ENTRY_YOUNG) {
 		store->young_count--;
 		return;
@@ -388,6 +387,13 @@ static void leave(struct store *store, struct store_entry *entry)
 		store->tombs--;
 	else
 		store->live--;
+}
+
+/* And out of order. */
+static void leave(struct store *store, struct store_entry *entry)
+{
+	store_take_out(store, entry);
+	uncount(store, entry);
 }
 
 static struct store_entry *fill(struct store *store, const struct store_record *record,
@@ -481,13 +487,17 @@ void store_remove(struct store *store, struct store_entry *entry, uint64_t versi
 	uint64_t key_mask = stored_mask(entry) & store->schema->keys;
 	uint8_t key[LIMIT_RECORD_BYTES];
 	struct wbuf w = wbuf_of(key, sizeof(key));
+	/* Then it is where it belongs, and to look for that would be to walk along half of the table. */
+	bool stays = version == entry->node.version;
 
 	/* Nobody has heard of it. */
 	if (entry->flags & ENTRY_YOUNG) {
 		store_drop(store, entry);
 		return;
 	}
-	leave(store, entry);
+	if (!stays)
+		store_take_out(store, entry);
+	uncount(store, entry);
 	/* The key fields begin the encoding: the tombstone is their mask and their bytes. */
 	wbuf_varint(&w, key_mask);
 	entry->digest = 0;
@@ -499,7 +509,8 @@ void store_remove(struct store *store, struct store_entry *entry, uint64_t versi
 	entry->key_at = (uint8_t)wbuf_len(&w);
 	entry->len = (uint16_t)(entry->key_at + entry->key_len);
 	store->entry_bytes += entry->len;
-	store_set_version(store, entry, version);
+	if (!stays)
+		store_set_version(store, entry, version);
 }
 
 void store_drop(struct store *store, struct store_entry *entry)

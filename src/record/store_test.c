@@ -149,6 +149,34 @@ static void store_tombstones_keep_the_key_only(void **state)
 	store_free(store);
 }
 
+/* What ends is often old: a search for its place would pass everything that changed since. */
+static void tombstone_of_the_same_version_stays_in_its_place(void **state)
+{
+	struct store *store = store_new(&schema_ct, &keys, 10);
+	struct store_entry *first = put(store, 1, 0, 1), *entry = put(store, 2, 0, 2);
+	struct store_entry *last = put(store, 3, 0, 3);
+	uint64_t digest = store_digest(store);
+	struct store_cursor cursor;
+
+	(void)state;
+	store_cursor_init(store, &cursor);
+	store_cursor_seek(store, &cursor, 1);
+	store_remove(store, entry, 2);
+	assert_true(entry->flags & ENTRY_TOMB);
+	assert_ptr_equal(store_after(store, first), entry);
+	assert_ptr_equal(store_after(store, entry), last);
+	assert_ptr_equal(store_cursor_peek(store, &cursor), entry);
+	assert_int_equal(store_live(store), 2);
+	assert_int_equal(store_tombs(store), 1);
+	assert_int_equal(store_head(store), 3);
+	assert_true(store_digest(store) != digest);
+	store_drop(store, entry);
+	assert_int_equal(store_tombs(store), 0);
+	assert_ptr_equal(store_after(store, first), last);
+	store_cursor_fini(&cursor);
+	store_free(store);
+}
+
 static void store_digest_depends_on_content_only(void **state)
 {
 	struct store *a = store_new(&schema_ct, &keys, 1000);
@@ -578,6 +606,7 @@ int main(void)
 		cmocka_unit_test(store_replaces_by_key),
 		cmocka_unit_test(store_keeps_keys_apart),
 		cmocka_unit_test(store_tombstones_keep_the_key_only),
+		cmocka_unit_test(tombstone_of_the_same_version_stays_in_its_place),
 		cmocka_unit_test(store_digest_depends_on_content_only),
 		cmocka_unit_test(ranges_are_of_like_size),
 		cmocka_unit_test(young_records_are_known_to_nobody),

@@ -4,6 +4,7 @@
     ledger.py            every check
     ledger.py protocol   only those (names of the functions below)
 """
+import json
 import os
 import re
 import subprocess
@@ -180,6 +181,21 @@ def numbers(ledger):
                [f"{a} and {b}" for a, b in pairs if value(seal, a) != value(sync, b)])
 
 
+def outputs(ledger):
+    """A reader of JSON takes one of two members with the same name, and which one is its own affair."""
+    twice = []
+    for path in sorted((TOP / "tests/golden/cli").glob("*.txt")):
+        def once(pairs, name=path.name):
+            names = [key for key, _ in pairs]
+            twice.extend(f"{name}: {key}" for key in sorted(set(names)) if names.count(key) > 1)
+            return dict(pairs)
+
+        for line in path.read_text().split("\n"):
+            if line.startswith("{"):
+                json.loads(line, object_pairs_hook=once)
+    ledger.row("no JSON object of the golden transcripts has a key twice", twice)
+
+
 def readme_configuration(text):
     blocks = re.findall(r"^```\n(config system .*?)^```", text, re.M | re.S)
     return blocks[0] if blocks else ""
@@ -214,7 +230,7 @@ def protocol(ledger):
 
 def main():
     ledger = Ledger()
-    for check in (attributes, commands, keys, drops, lines, rooms, numbers, examples, protocol):
+    for check in (attributes, commands, keys, drops, lines, rooms, numbers, outputs, examples, protocol):
         if len(sys.argv) == 1 or check.__name__ in sys.argv[1:]:
             check(ledger)
     print(f"1..{ledger.count}")

@@ -48,9 +48,9 @@ claim "and that it is not protected so far" eventually 5 differs A $((MORE + 1))
 claim "nothing of them is in B's kernel" has_made B $BASE
 claim "B's log says it once" test "$(logged B 'is full')" = 1
 tell "it stays like that for 5 s"
-before=$(cpu_ms B) refused=$(figure B .refused)
+before=$(cpu_ms B) refused=$(figure B .refused_full)
 sleep 5
-used=$(($(cpu_ms B) - before)) refused=$(($(figure B .refused) - refused))
+used=$(($(cpu_ms B) - before)) refused=$(($(figure B .refused_full) - refused))
 measure "processor time of B in 5 s with $MORE sessions that its kernel refuses" "$used ms, $refused attempts"
 claim "B spends at most 5 % of a processor on it ($used ms)" at_most "$used" 250
 claim "B does not call itself equal" not proven B
