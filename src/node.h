@@ -74,7 +74,8 @@ struct node {
 	struct filter_config filter;
 	struct local_addrs *locals;
 	uint64_t filtered[FILTER_VERDICT_COUNT];
-	mono_t full_said_at;       /* the log does not repeat it all the time; zero: it has room */
+	mono_t full_said_at;       /* that the kernel's table is full; zero: never */
+	bool is_full_said;         /* and not yet that it has room again */
 	struct neigh_sync *neigh;
 };
 

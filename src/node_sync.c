@@ -184,17 +184,19 @@ static void op_full(void *arg, bool is_full)
 	struct node *node = arg;
 	mono_t now = loop_now(node->loop);
 
-	if (is_full && (mono_is_zero(node->full_said_at) ||
-			mono_sub(now, node->full_said_at) >= SEC(60))) {
-		log_warnx("sync", "this kernel's conntrack table is full (nf_conntrack_max %lld): "
-			  "sessions of the primary cannot be copied",
-			  (long long)ct_max());
-		node->full_said_at = now;
+	if (!is_full) {
+		if (node->is_full_said)
+			log_info("sync", "the kernel's conntrack table has room again");
+		node->is_full_said = false;
+		return;
 	}
-	if (!is_full && !mono_is_zero(node->full_said_at)) {
-		log_info("sync", "the kernel's conntrack table has room again");
-		node->full_said_at = MONO_ZERO;
-	}
+	if (!mono_is_zero(node->full_said_at) && mono_sub(now, node->full_said_at) < SEC(60))
+		return;
+	log_warnx("sync", "this kernel's conntrack table is full (nf_conntrack_max %lld): "
+		  "sessions of the primary cannot be copied",
+		  (long long)ct_max());
+	node->full_said_at = now;
+	node->is_full_said = true;
 }
 
 static const struct sync_ops sync_doors = {
