@@ -7,7 +7,6 @@ COUNT=20000
 
 made() { ns "gw$1" python3 "$NET_DIR/tools/conntrack.py" count; }
 has_made() { [ "$(made "$1")" = $COUNT ]; }
-sync_of() { fk "$1" --json diagnose sys session sync; }
 proven() { sync_of "$1" | jq -e '.differing == 0 and .proven_ms != null' >/dev/null; }
 stored() { sync_of "$1" | jq .stored; }
 stored_all() { (($(stored "$1") >= COUNT)); }

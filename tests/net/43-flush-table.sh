@@ -4,8 +4,6 @@
 . "$(dirname "$0")/lib.sh"
 COUNT=20000
 
-made() { ns "gw$1" python3 "$NET_DIR/tools/conntrack.py" count; }
-has_made() { [ "$(made "$1")" = "$2" ]; }
 proven() { fk A --json diagnose sys session sync | jq -e '.differing == 0 and .proven_ms != null' >/dev/null; }
 
 # Milliseconds are not the point here: 50 ms x 6, which a busy machine can keep.
@@ -13,7 +11,7 @@ ha hb-interval 5
 ha hb-lost-threshold 6
 lab_new A B
 start_server
-ns gwA python3 "$NET_DIR/tools/conntrack.py" make $COUNT
+conntrack_in A make $COUNT
 start_gw A
 need "A is primary alone" eventually 15 says_primary A A
 start_gw B

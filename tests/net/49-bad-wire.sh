@@ -6,14 +6,6 @@
 SEED=${FK_SEED:-$RANDOM}
 STEPS=12000
 
-sync_of() { fk "$1" --json diagnose sys session sync; }
-sync_count() { sync_of "$1" | jq "$2"; }
-made_list() { ns "gw$1" python3 "$NET_DIR/tools/conntrack.py" table; }
-same_made() { # both kernels have the same of the made sessions, with the same marks
-	local first=$(made_list A)
-
-	[ -n "$first" ] && [ "$first" = "$(made_list B)" ]
-}
 proven_since() { # proven_since MS: B has proven itself equal since that moment (milliseconds of the clock)
 	sync_of A | jq -e ".differing == 0 and .proven_ms != null and .proven_ms < ($(date +%s%3N) - $1)" >/dev/null
 }
@@ -29,12 +21,12 @@ said=$(sync_count A '.sync.created + .sync.updated + .bulk.records_sent')
 walks=$(sync_count A .walks)
 
 relay_set drop=10 dup=10 reorder=10 hold=6 hold-ms=8
-done=$(ns gwA python3 "$NET_DIR/tools/conntrack.py" churn "$SEED" 3000 0 $STEPS 3000)
+done=$(conntrack_in A churn "$SEED" 3000 0 $STEPS 3000)
 ended=$(date +%s%3N)
 tell "$STEPS steps: $done"
 claim "proven equal, still on the bad wire" eventually 20 proven_since "$ended"
 measure "equal on the bad wire after the last step" "$(($(date +%s%3N) - ended - $(sync_count A .proven_ms))) ms"
-claim "both kernels have the same of the made sessions ($(made_list A | wc -l))" eventually 5 same_made
+claim "both kernels have the same of the made sessions ($(conntrack_in A table | wc -l))" eventually 5 same_made
 claim "and of the clients'" eventually 5 same_sessions A B
 tell "relay: $(relay_now .)"
 for what in dropped doubled held; do

@@ -7,14 +7,6 @@ COUNT=20000
 HALF=$((COUNT / 2))
 RATE=125000 # bytes a second
 
-sync_of() { fk "$1" --json diagnose sys session sync; }
-sync_count() { sync_of "$1" | jq "$2"; }
-made_list() { ns "gw$1" python3 "$NET_DIR/tools/conntrack.py" table; }
-same_made() { # both kernels have the same of the made sessions
-	local first=$(made_list A)
-
-	[ -n "$first" ] && [ "$first" = "$(made_list B)" ]
-}
 is_equal() { sync_count A .differing | grep -qx 0; }
 is_proven() { sync_of A | jq -e '.differing == 0 and .proven_ms != null and .proven_ms < 2000' >/dev/null; }
 knows_the_end() { (($(sync_count A .stored) < HALF + 100)); }
@@ -34,8 +26,8 @@ before=$(sync_of A) before_b=$(sync_of B)
 relay_set rate=$RATE queue=16384
 tell "a link of $((RATE * 8 / 1000)) kbit/s; $COUNT sessions, and $HALF of them end"
 began=$(date +%s%3N)
-ns gwA python3 "$NET_DIR/tools/conntrack.py" make $COUNT
-ns gwA python3 "$NET_DIR/tools/conntrack.py" end $HALF $HALF
+conntrack_in A make $COUNT
+conntrack_in A end $HALF $HALF
 need "A knows that they have ended" eventually 5 knows_the_end
 look=$(sync_of A)
 lacking=$(($(jq .stored <<<"$look") - $(sync_count B .stored)))
@@ -47,7 +39,7 @@ claim "and for how long: $(jq .unacked_ms <<<"$look") ms" test "$(jq .unacked_ms
 claim "equal in the end" eventually 60 is_equal
 measure "backlog of $COUNT sessions over $((RATE * 8 / 1000)) kbit/s" "$(($(date +%s%3N) - began)) ms"
 claim "whenever it says equal, B has as many" test "$(sync_count B .stored)" = "$(sync_count A .stored)"
-claim "both kernels have the same of the made sessions ($(made_list A | wc -l))" eventually 5 same_made
+claim "both kernels have the same of the made sessions ($(conntrack_in A table | wc -l))" eventually 5 same_made
 claim "and of the clients'" eventually 5 same_sessions A B
 claim "proven equal" eventually 5 is_proven
 

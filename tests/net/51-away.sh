@@ -6,14 +6,6 @@
 COUNT=20000
 PART=200 # 0 .. 199 end, as many are opened beyond COUNT, and churn works on another 200
 
-sync_of() { fk "$1" --json diagnose sys session sync; }
-sync_count() { sync_of "$1" | jq "$2"; }
-made_list() { ns "gw$1" python3 "$NET_DIR/tools/conntrack.py" table; }
-same_made() { # both kernels have the same of the made sessions, with the same marks
-	local first=$(made_list A)
-
-	[ -n "$first" ] && [ "$first" = "$(made_list B)" ]
-}
 is_proven() { sync_of A | jq -e '.differing == 0 and .proven_ms != null and .proven_ms < 2000 and (.members | length) == 1' >/dev/null; }
 knows_no_member() { [ "$(sync_count A '.members | length')" = 0 ]; }
 cut_sync() { # session sync neither from nor to B
@@ -23,10 +15,10 @@ cut_sync() { # session sync neither from nor to B
 	done | ns sw nft -f -
 }
 change_a_part() { # change_a_part ROUND
-	ns gwA python3 "$NET_DIR/tools/conntrack.py" end $PART $(($1 * PART))
-	ns gwA python3 "$NET_DIR/tools/conntrack.py" make $PART $((COUNT + $1 * PART))
+	conntrack_in A end $PART $(($1 * PART))
+	conntrack_in A make $PART $((COUNT + $1 * PART))
 	# Ends and begins anew, 4000 times: most of it is history when B hears of anything.
-	ns gwA python3 "$NET_DIR/tools/conntrack.py" churn "$1" $PART $((30000 + $1 * PART)) 4000 4000 >/dev/null
+	conntrack_in A churn "$1" $PART $((30000 + $1 * PART)) 4000 4000 >/dev/null
 }
 since() { # since LOOK A COUNTER: how many more than at that look
 	echo $(($(sync_count "$2" ".$3") - $(jq ".$3" <<<"$1")))
@@ -34,7 +26,7 @@ since() { # since LOOK A COUNTER: how many more than at that look
 claim_equal() { # claim_equal AT: soon after that moment (milliseconds of the clock)
 	claim "proven equal" eventually 15 is_proven
 	tell "$(($(date +%s%3N) - $1)) ms later"
-	claim "both kernels have the same of the made sessions ($(made_list A | wc -l))" eventually 5 same_made
+	claim "both kernels have the same of the made sessions ($(conntrack_in A table | wc -l))" eventually 5 same_made
 	claim "and of the clients'" eventually 5 same_sessions A B
 }
 
@@ -44,7 +36,7 @@ ha hb-lost-threshold 6
 lab_new A B
 carry some_flows A B
 # Under the daemon's eyes: of sessions that are older than it the kernel may not tell the end.
-ns gwA python3 "$NET_DIR/tools/conntrack.py" make $COUNT
+conntrack_in A make $COUNT
 need "B is proven equal" eventually 10 is_proven
 need "and has them all" eventually 10 same_made
 

@@ -6,21 +6,15 @@
 . "$(dirname "$0")/lib.sh"
 COUNT=20000 FEW=40
 
-conntrack() { ns "gw$1" python3 "$NET_DIR/tools/conntrack.py" "${@:2}"; }
-has_made() { [ "$(conntrack "$1" count)" = "$2" ]; }
-same_tables() { [ "$(conntrack A table | md5sum)" = "$(conntrack B table | md5sum)" ]; }
-sync_of() { fk "$1" --json diagnose sys session sync; }
-figure() { sync_of "$1" | jq "$2"; }
 proven() { sync_of "$1" | jq -e '.differing == 0 and .proven_ms != null' >/dev/null; }
-told() { figure A '.sync.created + .sync.updated + .sync.deleted + .bulk.records_sent'; }
-written() { figure B '.created + .updated + .deleted'; }
-in_order() { eventually 20 proven B && eventually 10 proven A && eventually 10 same_tables && eventually 5 same_sessions A B; }
-stored_all() { (($(figure A .stored) >= COUNT)); }
+written() { sync_count B '.created + .updated + .deleted'; }
+in_order() { eventually 20 proven B && eventually 10 proven A && eventually 10 same_made && eventually 5 same_sessions A B; }
+stored_all() { (($(sync_count A .stored) >= COUNT)); }
 
 meanwhile() { # meanwhile FROM: FEW begin, FEW change, FEW end
-	conntrack A make $FEW $((COUNT + $1))
-	conntrack A mark $FEW "$1" 7
-	conntrack A end $FEW $(($1 + FEW))
+	conntrack_in A make $FEW $((COUNT + $1))
+	conntrack_in A mark $FEW "$1" 7
+	conntrack_in A end $FEW $(($1 + FEW))
 }
 
 return_a() { # return_a HOW: started again, alone: B hears nothing of it
@@ -34,11 +28,11 @@ compare() { # compare HOW CHANGED TOLD
 
 	claim "$1: B is a secondary again" eventually 20 says_primary B A
 	claim "$1: both kernels know the same, and it is proven" in_order
-	count=$(told) written=$(($(written) - written))
+	count=$(records_told A) written=$(($(written) - written))
 	measure "$1, $2 of $COUNT sessions changed: records told, copies written" "$count, $written"
 	claim "$1: A has not told its table ($count)" at_most "$count" "$3"
 	claim "$1: only copies that differ have been written ($written)" at_most "$written" $(($2 + 100))
-	claim "$1: no session of A is disturbed" test "$(conntrack A table | wc -l)" = $COUNT
+	claim "$1: no session of A is disturbed" test "$(conntrack_in A table | wc -l)" = $COUNT
 }
 
 # Milliseconds are not the point here: 50 ms x 6, which a busy machine can keep. A stays primary by its priority.
@@ -48,7 +42,7 @@ ha override enable
 lab_new A B
 start_server
 start_cluster A B
-conntrack A make $COUNT
+conntrack_in A make $COUNT
 # No echo: after seconds without a gateway (A asks for others for 5 s before it is alone) it waits for its timers.
 flows_along plain 10.1.0.10 10.2.0.10 80 download idle udp
 flows_along snat 10.1.0.11 10.2.0.10 80 download udp
@@ -70,7 +64,7 @@ freeze_gw B
 kill_gw A
 meanwhile 0
 return_a "killed"
-claim "they differ" not same_tables
+claim "they differ" not same_made
 thaw_gw B
 compare "killed" $((3 * FEW)) $((COUNT / 4))
 
@@ -80,7 +74,7 @@ freeze_gw B
 stop_gw A
 meanwhile 2000
 return_a "stopped in order"
-claim "they differ" not same_tables
+claim "they differ" not same_made
 thaw_gw B
 compare "stopped in order" $((3 * FEW)) $((COUNT / 4))
 

@@ -663,6 +663,17 @@ some_flows() { # where the failure is the point, not the translation
 	flows_along v6 fd01::10 fd02::10 80 echo udp
 }
 
+conntrack_in() { ns "gw$1" python3 "$NET_DIR/tools/conntrack.py" "${@:2}"; } # conntrack_in A make 1000
+has_made() { [ "$(conntrack_in "$1" count)" = "$2" ]; }
+same_made() { # both kernels have the same of the made sessions, with the same states and marks
+	local first=$(conntrack_in A table)
+
+	[ -n "$first" ] && [ "$first" = "$(conntrack_in B table)" ]
+}
+sync_of() { fk "$1" --json diagnose sys session sync; }
+sync_count() { sync_of "$1" | jq "$2"; } # sync_count A .gaps
+records_told() { sync_count "$1" '.sync.created + .sync.updated + .sync.deleted + .bulk.records_sent'; }
+
 copied() { # copied A B ...: whatever the first forwards, the others know
 	local gw first=$1
 
